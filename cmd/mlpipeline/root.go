@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mlpipeline/mlpipeline/internal/version"
+)
+
+// options are the flags of the main command.
+type options struct {
+	run      bool
+	history  bool
+	noLog    bool
+	keep     bool
+	project  string
+	jobs     int
+	models   []string
+	versions []string
+	dryRun   bool
+	json     bool
+}
+
+const longHelp = `mlpipeline runs machine-learning experiments unattended, and tells what happened.
+
+A project is a folder with mlp.config. Its models lie in models_dir (models/); each is a Go file, a folder with a Go
+program, or an executable that speaks the plugin protocol, and has versions: sets of parameters to train it with.
+
+Without -r it tests: every version of every model of models_test.config makes one step of training and of each
+evaluation, in a temporary model directory; the first failure ends it, and nothing is recorded.
+
+With -r it executes: every version of every model of models.config is trained and evaluated for real, in ORDER, in a
+process of its own, and recorded below outputs_dir (models/outputs/). A failure never stops the queue, and
+models.config can be edited while it runs. With -r -u what has finished is skipped, and what was interrupted goes on
+where it stopped.
+
+Ctrl-C lets the running versions finish; a second one asks them to stop and save; a third one kills them.
+
+Exit status: 0 all went well, 1 a version failed, 2 usage or configuration, 130 interrupted, 143 ended by SIGTERM.`
+
+const examples = `  mlpipeline                             test every model of models_test.config
+  mlpipeline -r -u                       run what is not done yet, and record it
+  mlpipeline -r -u --dry-run             say what would run, and why
+  mlpipeline -r -u --keep                leave finished versions alone although their code changed
+  mlpipeline -r -j 2 --model 'vision/*'  two versions at once, only of the models in vision/
+  mlpipeline -r -u --json | tee night.jsonl`
+
+func newRoot(app *app) *cobra.Command {
+	var opts options
+	root := &cobra.Command{
+		Use:           "mlpipeline",
+		Short:         "run machine-learning experiments unattended",
+		Long:          longHelp,
+		Example:       examples,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.jobs = changed(cmd, "jobs", opts.jobs)
+			return runPipeline(app, opts)
+		},
+	}
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if err := legacyArgs(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.Flags()
+	flags.SortFlags = false
+	flags.BoolVarP(&opts.run, "run", "r", false, "execution mode: run models.config for real, and record it")
+	flags.BoolVarP(&opts.history, "use-history", "u", false, "with -r: skip what has finished, resume what was interrupted")
+	flags.BoolVarP(&opts.noLog, "no-log", "n", false, "with -r: write no log, output or history")
+	flags.BoolVar(&opts.keep, "keep", false, "with -u: what has finished stays finished although its model's code has changed")
+	flags.StringVarP(&opts.project, "project", "C", "", "work in the project of `DIR` (default: the current folder or one above it)")
+	flags.IntVarP(&opts.jobs, "jobs", "j", 1, "run up to `N` versions at once (default: jobs in mlp.config)")
+	flags.StringArrayVar(&opts.models, "model", nil, "only models whose name fits `GLOB`; may be repeated")
+	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
+	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
+	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
+	root.AddCommand(newVersion(app))
+	return root
+}
+
+// changed returns value when the flag was given, else 0.
+func changed(cmd *cobra.Command, flag string, value int) int {
+	if cmd.Flags().Changed(flag) {
+		if value < 1 {
+			return -1
+		}
+		return value
+	}
+	return 0
+}
+
+// legacyArgs refuses an argument that is no command, with the command that was meant.
+func legacyArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return &hintError{err, "did you mean mlpipeline " + near[0] + "?"}
+	}
+	return err
+}
+
+// check refuses flags that do not go together.
+func (o options) check() error {
+	switch {
+	case !o.run && o.history:
+		return usageError{&hintError{errors.New("-u goes with -r"), "mlpipeline -r -u"}}
+	case !o.run && o.noLog:
+		return usageError{&hintError{errors.New("-n goes with -r; test mode writes nothing anyway"), "mlpipeline -r -n"}}
+	case !o.history && o.keep:
+		return usageError{&hintError{errors.New("--keep goes with -u"), "mlpipeline -r -u --keep"}}
+	case o.jobs < 0:
+		return usageError{&hintError{errors.New("-j takes a number from 1"), "mlpipeline -r -j 2"}}
+	}
+	for _, s := range []version.Selection{o.models, o.versions} {
+		if err := s.Check(); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
+}

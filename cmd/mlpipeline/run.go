@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/config"
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+)
+
+// runPipeline is the main command, in both modes.
+func runPipeline(app *app, opts options) (err error) {
+	if err := opts.check(); err != nil {
+		return err
+	}
+	project, queue, err := load(opts)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	cache, err := plugin.DefaultCacheDir()
+	if err != nil {
+		return err
+	}
+	executor, err := local.Open()
+	if err != nil {
+		return err
+	}
+	defer executor.Close()
+
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find the name of this host: %w", err)
+	}
+	p := &pipeline.Pipeline{
+		Project:  project,
+		Queue:    queue,
+		Executor: executor,
+		Builder:  &plugin.Builder{CacheDir: cache},
+		Folder:   outputs.NewFolder(project.OutputsDir, host),
+		Stop:     pipeline.NewStop(),
+		Execute:  opts.run,
+		Keep:     opts.keep || project.KeepOnCodeChange,
+		Jobs:     max(opts.jobs, 1),
+		Models:   opts.models,
+		Versions: opts.versions,
+		Program:  programVersion,
+		User:     userName(),
+	}
+	if opts.jobs == 0 {
+		p.Jobs = project.Jobs
+	}
+	if opts.run && !opts.dryRun {
+		lock, err := p.Folder.Lock(holder(p.User))
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		if !opts.noLog {
+			if p.Recorder, err = p.Folder.OpenRecorder(); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, p.Recorder.Close()) }()
+		}
+	}
+	if opts.history {
+		if p.History, err = p.Folder.ReadHistory(); err != nil {
+			return err
+		}
+	}
+	screen := newScreen(app, opts)
+	p.Report = screen.report
+	signals := watchSignals(p, screen)
+	defer signals.close()
+	if opts.dryRun {
+		err = p.Plan(screen.plan)
+		screen.close()
+		return signals.status(pipeline.Summary{}, err)
+	}
+	summary, err := p.Run()
+	screen.close()
+	return signals.status(summary, err)
+}
+
+// load reads the project and its queue.
+func load(opts options) (config.Project, *config.Watcher, error) {
+	start := opts.project
+	if start == "" {
+		start = "."
+	} else if info, err := os.Stat(start); err != nil || !info.IsDir() {
+		return config.Project{}, nil, usageError{&hintError{fmt.Errorf("-C %s: there is no such folder", start), "name the folder that holds mlp.config"}}
+	}
+	dir, err := config.Find(start)
+	if err != nil {
+		return config.Project{}, nil, err
+	}
+	project, err := config.Load(dir)
+	if err != nil {
+		return config.Project{}, nil, err
+	}
+	name := "models_test.config"
+	if opts.run {
+		name = "models.config"
+	}
+	queue, err := config.Watch(filepath.Join(project.Dir, name))
+	return project, queue, err
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+// holder describes this execution to one that is refused because of it.
+func holder(user string) string {
+	return fmt.Sprintf("pid %d of %s, since %s: %s", os.Getpid(), user, time.Now().Format("2006-01-02 15:04:05"), strings.Join(os.Args, " "))
+}

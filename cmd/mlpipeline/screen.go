@@ -1,0 +1,241 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// A screen shows what happens: results on standard output, as text or JSON; progress, warnings and failures in full on
+// standard error. It is safe for use by several goroutines.
+type screen struct {
+	mu     sync.Mutex
+	out    io.Writer
+	err    io.Writer
+	json   bool
+	test   bool // what models print is shown
+	colour bool
+	bars   *mpb.Progress // nil off a terminal
+	bar    map[string]*mpb.Bar
+	lost   func(error) // is told once that nobody can be shown anything any more
+	gone   bool
+}
+
+func newScreen(app *app, opts options) *screen {
+	s := &screen{json: opts.json, test: !opts.run, bar: map[string]*mpb.Bar{}, lost: func(error) {}}
+	s.out, s.err = app.stdout, app.stderr
+	outTerminal, errTerminal := isTerminal(app.stdout), isTerminal(app.stderr)
+	s.colour = outTerminal && os.Getenv("NO_COLOR") == "" && !opts.json
+	if errTerminal && !opts.dryRun {
+		s.bars = mpb.New(mpb.WithOutput(app.stderr), mpb.WithWidth(30))
+		s.err = s.bars
+		if outTerminal {
+			s.out = s.bars // both are the same terminal: lines go above the bars
+		}
+	}
+	return s
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
+
+// write writes to one of the streams, and notices when it is gone.
+func (s *screen) write(w io.Writer, text string) {
+	if _, err := io.WriteString(w, text); err != nil && !s.gone {
+		s.gone = true
+		go s.lost(err) // it may report something itself
+	}
+}
+
+func (s *screen) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, bar := range s.bar {
+		bar.Abort(true)
+	}
+	if s.bars != nil {
+		s.bars.Wait()
+	}
+}
+
+// say shows a line of the program's own on standard error.
+func (s *screen) say(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write(s.err, "mlpipeline: "+text+"\n")
+}
+
+// plan shows a line of a plan.
+func (s *screen) plan(p pipeline.Planned) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.json {
+		line, _ := json.Marshal(p)
+		s.write(s.out, string(line)+"\n")
+		return
+	}
+	s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(nameOf(p.Model, p.Version)), outputs.Clean(p.Reason)))
+}
+
+func nameOf(model, version string) string {
+	if version == "" {
+		return model
+	}
+	return model + "/" + version
+}
+
+// report shows what happened.
+func (s *screen) report(r pipeline.Report) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress(r)
+	name := outputs.Clean(nameOf(r.Model, r.Version))
+	switch r.Event {
+	case pipeline.Warning:
+		s.write(s.err, "warning: "+outputs.Clean(r.Message)+"\n")
+	case pipeline.Notice:
+		s.write(s.err, "mlpipeline: "+outputs.Clean(r.Message)+"\n")
+	case pipeline.QueueAdded:
+		s.write(s.err, "+ "+name+"\n")
+	case pipeline.QueueRemoved:
+		s.write(s.err, "- "+name+"\n")
+	case pipeline.RunPrinted:
+		if s.test {
+			s.write(s.err, name+": "+outputs.Clean(r.Message)+"\n")
+		}
+	case pipeline.RunStarted:
+		s.write(s.err, fmt.Sprintf("%s: started (%s)\n", name, outputs.Clean(r.Reason)))
+	case pipeline.RunFailed:
+		s.failure(name, r)
+	}
+	if s.json {
+		s.reportJSON(r)
+		return
+	}
+	switch r.Event {
+	case pipeline.RunFinished:
+		text := fmt.Sprintf("%s: %s in %s", name, s.paint(green, "finished"), outputs.Duration(r.Seconds))
+		for _, set := range []string{wire.SetTrain, wire.SetTest} {
+			if m := r.Results[set]; len(m) > 0 {
+				text += fmt.Sprintf("; %s %s", set, outputs.FormatMetrics(m))
+			}
+		}
+		s.write(s.out, text+"\n")
+	case pipeline.RunFailed:
+		s.write(s.out, fmt.Sprintf("%s: %s: %s\n", name, s.paint(red, "failed"), outputs.Clean(firstLine(r.Failure.Cause))))
+	case pipeline.RunInterrupted:
+		s.write(s.out, fmt.Sprintf("%s: %s at step %d of %d: %s\n", name, s.paint(yellow, "interrupted"), r.Step, r.Total, outputs.Clean(r.Failure.Cause)))
+	case pipeline.Skipped:
+		s.write(s.out, fmt.Sprintf("%s: %s\n", name, outputs.Clean(r.Reason)))
+	case pipeline.Ended:
+		s.write(s.out, summaryText(r.Summary)+"\n")
+	}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+// failure shows all that is known of a failure.
+func (s *screen) failure(name string, r pipeline.Report) {
+	f := r.Failure
+	text := "mlpipeline: " + name + " failed: " + outputs.Clean(firstLine(f.Cause))
+	if f.Exit != "" && !strings.Contains(f.Cause, f.Exit) {
+		text += " (" + f.Exit + ")"
+	}
+	s.write(s.err, text+"\n")
+	lines := outputs.CleanLines(f.Trace)
+	if len(lines) == 0 && !s.test {
+		lines = f.Stderr
+	}
+	for _, line := range lines {
+		s.write(s.err, "    "+line+"\n")
+	}
+}
+
+// reportJSON prints r as one line, if it is one that tells of a result.
+func (s *screen) reportJSON(r pipeline.Report) {
+	switch r.Event {
+	case pipeline.RunStarted, pipeline.RunFinished, pipeline.RunFailed, pipeline.RunInterrupted, pipeline.Skipped,
+		pipeline.QueueAdded, pipeline.QueueRemoved, pipeline.Ended:
+		line, err := json.Marshal(r)
+		if err == nil {
+			s.write(s.out, string(line)+"\n")
+		}
+	}
+}
+
+// summaryText says what a call has done, with its failures once more: they may have scrolled away hours ago.
+func summaryText(sum *pipeline.Summary) string {
+	text := fmt.Sprintf("%d finished, %d failed, %d skipped", sum.Finished, sum.Failed, sum.Skipped)
+	if sum.Interrupted > 0 {
+		text += fmt.Sprintf(", %d interrupted", sum.Interrupted)
+	}
+	switch {
+	case sum.Left:
+		text += "; stopped before all was done"
+	case sum.Finished+sum.Failed+sum.Interrupted == 0:
+		text += "; nothing was left to do"
+	}
+	if sum.Failed > 1 {
+		for _, f := range sum.Failures {
+			text += fmt.Sprintf("\n  failed: %s: %s", outputs.Clean(nameOf(f.Model, f.Version)), outputs.Clean(firstLine(f.Cause)))
+		}
+	}
+	return text
+}
+
+// progress keeps a bar for each run that trains.
+func (s *screen) progress(r pipeline.Report) {
+	if s.bars == nil {
+		return
+	}
+	bar := s.bar[r.Run]
+	switch r.Event {
+	case pipeline.RunProgress:
+		if r.Total <= 0 {
+			return
+		}
+		if bar == nil {
+			bar = s.bars.AddBar(r.Total, mpb.BarRemoveOnComplete(),
+				mpb.PrependDecorators(decor.Name(outputs.Clean(nameOf(r.Model, r.Version))+" ")),
+				mpb.AppendDecorators(decor.CountersNoUnit("%d/%d "), decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "")))
+			s.bar[r.Run] = bar
+			bar.DecoratorAverageAdjust(r.Time)
+		}
+		if r.Phase == wire.PhaseTrain {
+			bar.SetCurrent(min(r.Step, r.Total-1))
+		}
+	case pipeline.RunFinished, pipeline.RunFailed, pipeline.RunInterrupted:
+		if bar != nil {
+			bar.Abort(true)
+			bar.Wait()
+			delete(s.bar, r.Run)
+		}
+	}
+}
+
+// The colours of a terminal.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (s *screen) paint(colour, text string) string {
+	if !s.colour {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}

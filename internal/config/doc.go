@@ -1,0 +1,35 @@
+// Package config reads the files that a user writes: mlp.config, which is read once, and the queue files
+// (models.config and models_test.config), which may be edited while they are in use. Plain values come out.
+//
+// It promises that a half-written file is never taken for a whole one, that no name in a queue leaves the models folder
+// or holds a control character, and that whatever a file holds the answer is a value or one [Error].
+//
+// # Form of the files
+//
+// INI, in UTF-8 (a byte order mark is skipped), at most 1 MiB, lines ended by LF or CRLF. A line that starts with ; or #
+// is a comment; so is what follows a ; or # with white space before it. Sections and keys are written in the case given
+// here, each at most once; others are errors. Between key and value stands = or :. A value may stand in quotes. Nothing
+// in a value is expanded but a leading ~/.
+//
+// mlp.config holds one section, which may be left out like each of its keys:
+//
+//	[MLP]
+//	models_dir=models        an existing folder, relative to the file's own
+//	outputs_dir=             default: outputs in models_dir
+//	jobs=1                   a whole number, 1 or more
+//	timeout=none             a duration of Go's (90s, 30m, 8h), or none
+//	grace=30s                a duration, 0 allowed
+//	on_code_change=rerun     or keep
+//	python=python3           found on PATH, or relative to the file's folder when it holds a /
+//
+// A queue file holds a switch and two lists, one name a line, of which the one that the switch picks must be there:
+//
+//	[MLP]
+//	use_blacklist=False      1/0, yes/no, true/false, on/off in any case
+//	[WHITELISTED_MODELS]
+//	softmax
+//	[BLACKLISTED_MODELS]
+//	old_idea.py
+//
+// A name is the rest of its line: it may hold = : # and spaces, and has the slashes of a path below models_dir.
+package config

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const projectFile = "mlp.config"
+
+// Project is a parsed mlp.config. Its paths are absolute.
+type Project struct {
+	Dir              string        // folder that holds mlp.config
+	ModelsDir        string        // exists
+	OutputsDir       string        // may have to be made
+	Jobs             int           // 1 or more
+	Timeout          time.Duration // 0: none
+	Grace            time.Duration
+	KeepOnCodeChange bool   // on_code_change=keep
+	Python           string // a name to be found on PATH, or a path
+}
+
+var projectForm = form{{"MLP", []key{
+	{name: "models_dir", example: "models"},
+	{name: "outputs_dir", example: "outputs"},
+	{name: "jobs", example: "1"},
+	{name: "timeout", example: "8h", optional: true},
+	{name: "grace", example: "30s"},
+	{name: "on_code_change", example: "rerun"},
+	{name: "python", example: "python3"},
+}}}
+
+const missingProject = "create it in the project's folder (an empty file will do), or name that folder with -C DIR"
+
+// Find is the nearest folder, start or one above it, that holds an mlp.config.
+func Find(start string) (dir string, err error) {
+	start, err = filepath.Abs(start)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", projectFile, err)
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		// What is no readable file is found too: Load says what is wrong with it.
+		if _, err := os.Lstat(filepath.Join(dir, projectFile)); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", &Error{File: projectFile, Msg: "not found in " + show(start) + " or a folder above it", Hint: missingProject}
+		}
+	}
+}
+
+// Load reads the mlp.config in dir.
+func Load(dir string) (Project, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return Project{}, fmt.Errorf("find %s: %w", projectFile, err)
+	}
+	data, err := readFile(filepath.Join(dir, projectFile), missingProject)
+	if err != nil {
+		return Project{}, err
+	}
+	return parseProject(dir, data)
+}
+
+func parseProject(dir string, data []byte) (Project, error) {
+	src, err := parse(projectFile, data, projectForm)
+	if err != nil {
+		return Project{}, err
+	}
+	p := Project{Dir: dir, Jobs: 1, Grace: 30 * time.Second, Python: "python3"}
+	fail := func(line int, hint, format string, args ...any) (Project, error) {
+		return Project{}, &Error{File: projectFile, Line: line, Msg: fmt.Sprintf(format, args...), Hint: hint}
+	}
+
+	models, line := src.value("MLP", "models_dir")
+	if line == 0 {
+		models = "models"
+	}
+	if p.ModelsDir, err = expand(dir, models); err != nil {
+		return fail(line, "write the whole path", "models_dir: %v", err)
+	}
+	hint := "create it, or name the folder of the models: models_dir=path/to/models below [MLP]"
+	switch info, err := os.Stat(p.ModelsDir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(line, hint, "models_dir: there is no folder %s", show(p.ModelsDir))
+	case err != nil:
+		return fail(line, hint, "models_dir: %s: %v", show(p.ModelsDir), errors.Unwrap(err))
+	case !info.IsDir():
+		return fail(line, "name the folder that holds the models", "models_dir: %s is not a folder", show(p.ModelsDir))
+	}
+
+	p.OutputsDir = filepath.Join(p.ModelsDir, "outputs")
+	if value, line := src.value("MLP", "outputs_dir"); line > 0 {
+		if p.OutputsDir, err = expand(dir, value); err != nil {
+			return fail(line, "write the whole path", "outputs_dir: %v", err)
+		}
+		if info, err := os.Stat(p.OutputsDir); err == nil && !info.IsDir() {
+			return fail(line, "name a folder; it is made when it does not exist", "outputs_dir: %s is not a folder", show(p.OutputsDir))
+		}
+	}
+
+	if value, line := src.value("MLP", "jobs"); line > 0 {
+		if p.Jobs, err = strconv.Atoi(value); err != nil || p.Jobs < 1 {
+			return fail(line, "write a whole number, 1 or more", "jobs=%s is not a number of jobs", show(value))
+		}
+	}
+	if value, line := src.value("MLP", "timeout"); value != "" && !strings.EqualFold(value, "none") {
+		p.Timeout, err = time.ParseDuration(value)
+		if err != nil {
+			return fail(line, "write 90s, 30m or 8h", "timeout=%s is not a duration", show(value))
+		}
+		if p.Timeout <= 0 {
+			return fail(line, "write timeout=none for no limit", "timeout=%s leaves no time", show(value))
+		}
+	}
+	if value, line := src.value("MLP", "grace"); line > 0 {
+		if p.Grace, err = time.ParseDuration(value); err != nil || p.Grace < 0 {
+			return fail(line, "write 0s, 30s or 5m", "grace=%s is not a duration of 0 or more", show(value))
+		}
+	}
+	if value, line := src.value("MLP", "on_code_change"); line > 0 {
+		choices := []string{"rerun", "keep"}
+		switch value {
+		case "keep":
+			p.KeepOnCodeChange = true
+		case "rerun":
+		default:
+			hint := "write rerun or keep"
+			if near := Nearest(value, choices); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return fail(line, hint, "on_code_change=%s is neither rerun nor keep", show(value))
+		}
+	}
+	if value, line := src.value("MLP", "python"); line > 0 {
+		p.Python = value
+		if strings.Contains(value, "/") {
+			if p.Python, err = expand(dir, value); err != nil {
+				return fail(line, "write the whole path", "python: %v", err)
+			}
+		}
+	}
+	return p, nil
+}
+
+// expand makes a path from a file in dir absolute.
+func expand(dir, path string) (string, error) {
+	if path == "~" || strings.HasPrefix(path, "~/") {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("~ is not known: %w", err)
+		}
+		return filepath.Join(home, path[1:]), nil
+	}
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path), nil
+	}
+	return filepath.Join(dir, path), nil
+}

@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"syscall"
+)
+
+// An Executor starts the processes of models: on this machine, or on another.
+type Executor interface {
+	// Start starts a process. It has no terminal and reads nothing on its standard input.
+	Start(Command) (Process, error)
+}
+
+// A Command says what to start.
+type Command struct {
+	// ID tells the process and all that it starts from those of other runs.
+	ID   string
+	Path string
+	Args []string // without the name of the program
+	Env  []string // what is added to the environment of the pipeline
+	Dir  string
+}
+
+// A Process is a started process of a model, that speaks the protocol of package wire.
+type Process interface {
+	// Commands is what the process reads commands from. The caller closes it.
+	Commands() io.WriteCloser
+	// Events, Stdout and Stderr end when the process and all that it started are gone. The caller reads each to its
+	// end, and then calls Wait.
+	Events() io.Reader
+	Stdout() io.Reader
+	Stderr() io.Reader
+	// Stop asks the process to stop, and Kill ends it together with all that it started. Both do nothing once it has
+	// ended.
+	Stop()
+	Kill()
+	// Done is closed when the process has ended and nothing that it started is left.
+	Done() <-chan struct{}
+	// Wait waits for Done, frees what the process held here, and says how it ended.
+	Wait() Exit
+}
+
+// Exit says how a process ended.
+type Exit struct {
+	Code   int            // the exit status, when Signal is 0
+	Signal syscall.Signal // that ended it, or 0
+	OOM    bool           // the kernel has killed a process for want of memory meanwhile
+	Err    error          // the executor has lost the process: nothing is known of its end
+}
+
+// OK reports whether the process ended as one that succeeded does.
+func (e Exit) OK() bool { return e.Err == nil && e.Signal == 0 && e.Code == 0 }
+
+func (e Exit) String() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case e.Signal == syscall.SIGKILL && e.OOM:
+		return "killed by the kernel: out of memory"
+	case e.Signal != 0:
+		return fmt.Sprintf("killed by signal %d (%v)", int(e.Signal), e.Signal)
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}

@@ -1,0 +1,14 @@
+// Package local runs the processes of models on this machine, and sees to it that none of them outlives the pipeline.
+//
+// # The guardian
+//
+// Models are not children of the pipeline but of its guardian: the same program, started once under another name, in a
+// session of its own. The two are joined by a socket whose other end only the pipeline holds. The pipeline sends what to
+// start, with the descriptors for it, and what to signal; the guardian answers with how each process ended.
+//
+// When the pipeline is gone, however it went, the guardian reads the end of the socket, kills everything that it started and
+// exits. On Linux it is the subreaper of what it starts: a process that a model leaves behind becomes its child, in
+// whatever session or process group it hides, and is found. It is then killed when its model has ended, not only at the
+// end of the pipeline: a left-over worker must not hold the memory or the port that the next version needs. Elsewhere
+// only the process group of a model is ended with it.
+package local

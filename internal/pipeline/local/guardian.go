@@ -1,0 +1,246 @@
+package local
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A request is what the pipeline sends to the guardian. Names of files are bytes: JSON would mend what is no UTF-8.
+type request struct {
+	Op    string   `json:"op"`
+	ID    int      `json:"id"`
+	RunID string   `json:"run,omitempty"`
+	Path  []byte   `json:"path,omitempty"`
+	Args  [][]byte `json:"args,omitempty"`
+	Env   [][]byte `json:"env,omitempty"`
+	Dir   []byte   `json:"dir,omitempty"`
+}
+
+// Values of request.Op.
+const (
+	opStart = "start" // four descriptors come along: standard output, standard error, commands, events
+	opStop  = "stop"  // SIGTERM to the process itself, so that it can see to its children
+	opKill  = "kill"  // SIGKILL to its process group
+)
+
+// An answer is what the guardian says of a process: that it was started or could not be (Error), or that it has ended.
+type answer struct {
+	ID     int    `json:"id"`
+	Ended  bool   `json:"ended,omitempty"`
+	Code   int    `json:"code,omitempty"`
+	Signal int    `json:"signal,omitempty"`
+	OOM    bool   `json:"oom,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+// guardian is the state of the guardian process.
+type guardian struct {
+	conn *net.UnixConn
+	env  []string
+	null *os.File
+	ooms int // how often the kernel had run out of memory when the guardian started
+
+	mu       sync.Mutex
+	answers  *json.Encoder
+	children map[int]child // by process id
+	born     *sync.Cond    // a child was added
+}
+
+type child struct {
+	id    int
+	runID string
+}
+
+// Guard is the main program of the guardian. It returns its exit status.
+func Guard() int {
+	// The kernel sends a child its parent-death signal when the thread that started it ends: this one stays.
+	runtime.LockOSThread()
+	// Signals are for the pipeline to act on. They are caught, not ignored: models would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP)
+	becomeGuardian()
+	file := os.NewFile(3, "pipeline")
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return 1
+	}
+	file.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 1
+	}
+	g := &guardian{
+		conn: conn.(*net.UnixConn), env: os.Environ(), null: null, ooms: oomKills(),
+		answers: json.NewEncoder(conn), children: map[int]child{},
+	}
+	g.born = sync.NewCond(&g.mu)
+	go g.reap()
+	g.serve()
+	g.killAll()
+	return 0
+}
+
+// serve does what the pipeline asks, until it is gone.
+func (g *guardian) serve() {
+	in := &fdReader{conn: g.conn}
+	requests := json.NewDecoder(in)
+	for {
+		var r request
+		if err := requests.Decode(&r); err != nil {
+			return
+		}
+		g.mu.Lock()
+		switch r.Op {
+		case opStart:
+			a := answer{ID: r.ID}
+			if pid, err := g.start(r, in.take(4)); err != nil {
+				a.Error = err.Error()
+			} else {
+				g.children[pid] = child{r.ID, r.RunID}
+				g.born.Signal()
+			}
+			g.answers.Encode(a)
+		case opStop, opKill:
+			for pid, c := range g.children {
+				if c.id != r.ID {
+					continue
+				}
+				if r.Op == opStop {
+					syscall.Kill(pid, syscall.SIGTERM)
+				} else {
+					syscall.Kill(-pid, syscall.SIGKILL)
+				}
+			}
+		}
+		g.mu.Unlock()
+	}
+}
+
+func (g *guardian) start(r request, fds []int) (pid int, err error) {
+	defer func() {
+		for _, fd := range fds {
+			syscall.Close(fd)
+		}
+	}()
+	if len(fds) < 4 {
+		return 0, syscall.EBADF
+	}
+	env := append([]string{}, g.env...)
+	for _, e := range r.Env {
+		env = append(env, string(e))
+	}
+	argv := []string{string(r.Path)}
+	for _, a := range r.Args {
+		argv = append(argv, string(a))
+	}
+	return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+		Dir:   string(r.Dir),
+		Env:   env,
+		Files: []uintptr{g.null.Fd(), uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2]), uintptr(fds[3])},
+		Sys:   childAttr(),
+	})
+}
+
+// reap waits for children: those that it started, whose end it reports, and those that they have left behind.
+func (g *guardian) reap() {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		g.mu.Lock()
+		switch {
+		case err == syscall.ECHILD:
+			for len(g.children) == 0 {
+				g.born.Wait()
+			}
+		case err == nil:
+			if c, ours := g.children[pid]; ours {
+				delete(g.children, pid)
+				syscall.Kill(-pid, syscall.SIGKILL)
+				g.killLeftOver(c.runID)
+				a := answer{ID: c.id, Ended: true}
+				if status.Signaled() {
+					a.Signal = int(status.Signal())
+					a.OOM = status.Signal() == syscall.SIGKILL && oomKills() > g.ooms
+				} else {
+					a.Code = status.ExitStatus()
+				}
+				g.answers.Encode(a)
+			}
+		}
+		g.mu.Unlock()
+	}
+}
+
+// killLeftOver kills what a run that has ended left behind: orphans that carry its name, and all of them when no other
+// run could own them. Each that dies may leave more.
+func (g *guardian) killLeftOver(runID string) {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		found := false
+		for _, pid := range orphans(g.children) {
+			if len(g.children) == 0 || carries(pid, runID) {
+				syscall.Kill(pid, syscall.SIGKILL)
+				syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+				found = true
+			}
+		}
+		if !found {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// killAll kills every process that a model of this pipeline has started, in however many generations.
+func (g *guardian) killAll() {
+	g.mu.Lock() // for good: nothing is started or reported any more
+	for pid := range g.children {
+		syscall.Kill(-pid, syscall.SIGKILL)
+	}
+	for {
+		for _, pid := range orphans(nil) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err == syscall.ECHILD {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// An fdReader reads the stream of a socket and keeps the descriptors that come with it, in their order.
+type fdReader struct {
+	conn *net.UnixConn
+	fds  []int
+}
+
+func (r *fdReader) Read(b []byte) (int, error) {
+	oob := make([]byte, syscall.CmsgSpace(4*4))
+	n, oobn, _, _, err := r.conn.ReadMsgUnix(b, oob)
+	if messages, perr := syscall.ParseSocketControlMessage(oob[:oobn]); perr == nil {
+		for _, m := range messages {
+			if fds, perr := syscall.ParseUnixRights(&m); perr == nil {
+				r.fds = append(r.fds, fds...)
+			}
+		}
+	}
+	for _, fd := range r.fds {
+		syscall.CloseOnExec(fd)
+	}
+	if err == nil && n == 0 {
+		err = net.ErrClosed
+	}
+	return n, err
+}
+
+// take takes the n oldest descriptors, or all when there are fewer.
+func (r *fdReader) take(n int) []int {
+	n = min(n, len(r.fds))
+	fds := r.fds[:n:n]
+	r.fds = r.fds[n:]
+	return fds
+}

@@ -1,0 +1,63 @@
+package local
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// ownProgram is this program, even when its file has been replaced since it was started.
+func ownProgram() (string, error) { return "/proc/self/exe", nil }
+
+// becomeGuardian makes this process the parent of all orphans among its descendants, and gives it its name.
+func becomeGuardian() {
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	if name, err := unix.ByteSliceFromString(guardianName); err == nil {
+		os.WriteFile("/proc/self/comm", name[:len(name)-1], 0)
+	}
+}
+
+// childAttr puts a model into a session of its own, and ends it should the guardian itself be killed.
+func childAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// orphans returns the children of this process other than known.
+func orphans(known map[int]child) []int {
+	var pids []int
+	self := os.Getpid()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", self))
+	for _, file := range tasks {
+		list, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(list)) {
+			pid, err := strconv.Atoi(field)
+			if _, ok := known[pid]; err == nil && !ok {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// carries reports whether the process was started by run runID.
+func carries(pid int, runID string) bool {
+	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return bytes.Contains(append(env, 0), []byte(wire.EnvRun+"="+runID+"\x00"))
+}
+
+// oomKills counts the processes that the kernel has killed for want of memory since it started.
+func oomKills() int {
+	stat, _ := os.ReadFile("/proc/vmstat")
+	_, rest, _ := strings.Cut(string(stat), "\noom_kill ")
+	count, _, _ := strings.Cut(rest, "\n")
+	n, _ := strconv.Atoi(count)
+	return n
+}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package local
+
+import (
+	"os"
+	"syscall"
+)
+
+func ownProgram() (string, error) { return os.Executable() }
+
+func becomeGuardian() {}
+
+func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// Orphans go to init here, and the kernel does not tell of those that it kills.
+
+func orphans(map[int]child) []int { return nil }
+func carries(int, string) bool    { return false }
+func oomKills() int               { return 0 }

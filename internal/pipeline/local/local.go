@@ -1,0 +1,263 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/mlpipeline/mlpipeline/internal/pipeline"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// guardianName is the name that the guardian goes by. It is none that a `killall mlpipeline` takes along.
+const guardianName = "mlp-guardian"
+
+// Local is the executor of this machine. It is safe for use by several goroutines.
+type Local struct {
+	mu       sync.Mutex
+	guardian *exec.Cmd // nil before the first process and after the guardian was lost
+	conn     *net.UnixConn
+	nextID   int
+	running  map[int]*process
+	ended    chan struct{} // closed when the goroutine that reads from conn has ended
+}
+
+var _ pipeline.Executor = (*Local)(nil)
+
+// Open returns the executor and starts its guardian, to be ready when the first process is wanted.
+func Open() (*Local, error) {
+	l := &Local{running: map[int]*process{}}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l, l.startGuardian()
+}
+
+// Close ends everything that is still running, and waits for the guardian.
+func (l *Local) Close() error {
+	l.mu.Lock()
+	guardian, conn, ended := l.guardian, l.conn, l.ended
+	l.mu.Unlock()
+	if guardian == nil {
+		return nil
+	}
+	if err := conn.CloseWrite(); err != nil {
+		conn.Close()
+	}
+	<-ended
+	return nil
+}
+
+func (l *Local) startGuardian() error {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return fmt.Errorf("start guardian: socketpair: %w", err)
+	}
+	syscall.CloseOnExec(fds[0])
+	syscall.CloseOnExec(fds[1])
+	ours, theirs := os.NewFile(uintptr(fds[0]), "guardian"), os.NewFile(uintptr(fds[1]), "pipeline")
+	defer theirs.Close()
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		return fmt.Errorf("start guardian: %w", err)
+	}
+	path, err := ownProgram()
+	if err != nil {
+		conn.Close()
+		return fmt.Errorf("start guardian: %w", err)
+	}
+	cmd := &exec.Cmd{
+		Path:        path,
+		Args:        []string{guardianName},
+		ExtraFiles:  []*os.File{theirs},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		conn.Close()
+		return fmt.Errorf("start guardian: %w", err)
+	}
+	l.guardian, l.conn, l.ended = cmd, conn.(*net.UnixConn), make(chan struct{})
+	go l.read(cmd, l.conn, l.ended)
+	return nil
+}
+
+// read hands the guardian's answers to the processes they are about, until the guardian ends.
+func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}) {
+	defer close(ended)
+	answers := json.NewDecoder(conn)
+	for {
+		var a answer
+		if err := answers.Decode(&a); err != nil {
+			break
+		}
+		l.mu.Lock()
+		p := l.running[a.ID]
+		if a.Ended {
+			delete(l.running, a.ID)
+		}
+		l.mu.Unlock()
+		if p == nil {
+			continue
+		}
+		if a.Ended {
+			p.end(a)
+		} else {
+			p.started <- a
+		}
+	}
+	conn.Close()
+	guardian.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guardian = nil
+	for id, p := range l.running {
+		delete(l.running, id)
+		p.end(answer{Ended: true, Error: "the guardian process that watches over it has been killed"})
+	}
+}
+
+// Start implements pipeline.Executor.
+func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
+	p := &process{local: l, started: make(chan answer, 1), done: make(chan struct{})}
+	var theirs [4]*os.File // as the guardian takes them: stdout, stderr, commands, events
+	var err error
+	pipe := func(i int, theyWrite bool) (ours *os.File) {
+		if err != nil {
+			return nil
+		}
+		var r, w *os.File
+		if r, w, err = os.Pipe(); err != nil {
+			return nil
+		}
+		if theyWrite {
+			theirs[i] = w
+			return r
+		}
+		theirs[i] = r
+		return w
+	}
+	p.stdout, p.stderr, p.commands, p.events = pipe(0, true), pipe(1, true), pipe(2, false), pipe(3, true)
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+	}()
+	if err == nil {
+		err = l.send(p, request{
+			Op: opStart, Path: []byte(c.Path), Dir: []byte(c.Dir), RunID: c.ID,
+			Args: asBytes(c.Args), Env: asBytes(append(c.Env, wire.EnvRun+"="+c.ID)),
+		}, theirs[:]...)
+	}
+	if err == nil {
+		select {
+		case a := <-p.started:
+			if a.Error != "" {
+				err = errors.New(a.Error)
+			}
+		case <-p.done:
+			err = p.exit.Err
+		}
+	}
+	if err != nil {
+		l.mu.Lock()
+		delete(l.running, p.id)
+		l.mu.Unlock()
+		p.close()
+		return nil, fmt.Errorf("start %s: %w", c.Path, err)
+	}
+	return p, nil
+}
+
+// send sends r about p to the guardian, p's number in it, and starts a guardian if there is none.
+func (l *Local) send(p *process, r request, files ...*os.File) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Op == opStart {
+		if l.guardian == nil {
+			if err := l.startGuardian(); err != nil {
+				return err
+			}
+		}
+		l.nextID++
+		p.id = l.nextID
+		l.running[p.id] = p
+	} else if l.running[p.id] != p {
+		return nil
+	}
+	r.ID = p.id
+	message, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	// The descriptors travel with the first part of the message; a long one may need several.
+	n, _, err := l.conn.WriteMsgUnix(message, syscall.UnixRights(fds...), nil)
+	if err == nil && n < len(message) {
+		_, err = l.conn.Write(message[n:])
+	}
+	return err
+}
+
+func asBytes(list []string) [][]byte {
+	out := make([][]byte, len(list))
+	for i, s := range list {
+		out[i] = []byte(s)
+	}
+	return out
+}
+
+// A process is one that the guardian started.
+type process struct {
+	local    *Local
+	id       int
+	started  chan answer
+	done     chan struct{}
+	exit     pipeline.Exit // set before done is closed
+	commands *os.File
+	events   *os.File
+	stdout   *os.File
+	stderr   *os.File
+}
+
+func (p *process) Commands() io.WriteCloser { return p.commands }
+func (p *process) Events() io.Reader        { return p.events }
+func (p *process) Stdout() io.Reader        { return p.stdout }
+func (p *process) Stderr() io.Reader        { return p.stderr }
+func (p *process) Done() <-chan struct{}    { return p.done }
+
+// An error in these two is the loss of the guardian, which ends the process.
+func (p *process) Stop() { p.local.send(p, request{Op: opStop}) }
+func (p *process) Kill() { p.local.send(p, request{Op: opKill}) }
+
+func (p *process) Wait() pipeline.Exit {
+	<-p.done
+	p.close()
+	return p.exit
+}
+
+func (p *process) end(a answer) {
+	p.exit = pipeline.Exit{Code: a.Code, Signal: syscall.Signal(a.Signal), OOM: a.OOM}
+	if a.Error != "" {
+		p.exit.Err = errors.New(a.Error)
+	}
+	close(p.done)
+}
+
+func (p *process) close() {
+	for _, f := range []*os.File{p.commands, p.events, p.stdout, p.stderr} {
+		f.Close()
+	}
+}
+
+// IsGuardian reports whether this process was started as the guardian. Then main calls Guard and nothing else.
+func IsGuardian() bool { return strings.HasPrefix(os.Args[0], guardianName) }

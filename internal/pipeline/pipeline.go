@@ -1,0 +1,241 @@
+// Package pipeline runs a queue of models: it reloads the queue, plans, executes and records, until nothing is due.
+//
+// The loop is in this file. A model goes through the states of model.go, a version through run.go; talk.go holds a process
+// of a model together with what it says and prints, plan.go the reasons why a version is due, stop.go the user's wish to
+// stop. Processes come from an Executor, below this package; what happens goes to the outputs folder and to Report.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/config"
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+)
+
+// A Pipeline is one call of mlpipeline. The exported fields are set before Run or Plan is called, once.
+type Pipeline struct {
+	Project  config.Project
+	Queue    *config.Watcher
+	Executor Executor
+	Builder  *plugin.Builder
+	Folder   outputs.Folder
+	Recorder *outputs.Recorder // nil when nothing is to be written
+	History  *outputs.History  // nil when it is not used
+	Stop     *Stop
+	// Report is told of what happens, by several goroutines.
+	Report func(Report)
+
+	Execute  bool // execution mode; else test mode
+	Keep     bool // what has finished stays finished although its code has changed
+	Jobs     int  // how many versions run at once
+	Models   version.Selection
+	Versions version.Selection
+
+	Program string // version of mlpipeline, for the records
+	User    string
+
+	ctx     context.Context // ends when no other version is to start
+	models  map[string]*model
+	queue   []string          // names of models, in the order in force
+	dirs    map[string]*model // who uses which model directory
+	running map[*run]bool
+	ended   chan *run
+	temp    string // where test mode has its model directories
+	summary Summary
+
+	mu     sync.Mutex
+	warned map[string]bool
+	err    error // why nothing can be recorded any more
+}
+
+// Run runs everything that is due. The error is one of the pipeline itself: nothing of it could be started, or its
+// results could not be written.
+func (p *Pipeline) Run() (Summary, error) {
+	done, err := p.begin()
+	defer done()
+	if err != nil {
+		return p.summary, err
+	}
+	p.build()
+	p.openFinished()
+	for {
+		p.reload()
+		if len(p.running) < p.Jobs {
+			if run := p.next(); run != nil {
+				p.start(run)
+				continue
+			}
+		}
+		if len(p.running) == 0 {
+			break
+		}
+		p.wait()
+	}
+	p.summary.Left = p.ctx.Err() != nil
+	p.report(Report{Event: Ended, Summary: &p.summary})
+	return p.summary, errors.Join(p.err, p.nothing())
+}
+
+// begin makes what a call needs. The caller calls done in any case.
+func (p *Pipeline) begin() (done func(), err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.ctx = ctx
+	go func() {
+		select {
+		case <-p.Stop.Reached(Finishing):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	p.models, p.dirs, p.running, p.warned = map[string]*model{}, map[string]*model{}, map[*run]bool{}, map[string]bool{}
+	p.ended = make(chan *run)
+	if !p.Execute {
+		p.temp, err = os.MkdirTemp("", "mlpipeline-test-")
+	}
+	for _, w := range append(p.Queue.Queue().Warnings, p.Queue.Warning) {
+		p.warn(w)
+	}
+	if p.History != nil {
+		for _, w := range p.History.Warnings {
+			p.warn(w)
+		}
+	}
+	p.setQueue(p.Queue.Queue())
+	return func() {
+		for _, m := range p.models {
+			m.close(p)
+		}
+		cancel()
+		if p.temp != "" {
+			os.RemoveAll(p.temp)
+		}
+	}, err
+}
+
+// reload takes over a queue that was edited.
+func (p *Pipeline) reload() {
+	queue, change := p.Queue.Reload(p.ctx)
+	for _, w := range change.Warnings {
+		p.warn(w)
+	}
+	if !change.Taken {
+		return
+	}
+	for _, name := range change.Added {
+		p.report(Report{Event: QueueAdded, Model: name})
+	}
+	for _, name := range change.Removed {
+		p.report(Report{Event: QueueRemoved, Model: name})
+	}
+	if len(change.Added)+len(change.Removed) == 0 {
+		p.notice("the queue has changed")
+	}
+	p.setQueue(queue)
+}
+
+// start starts a run. Its end comes through p.ended.
+func (p *Pipeline) start(r *run) {
+	p.running[r] = true
+	go func() {
+		r.do()
+		p.ended <- r
+	}()
+}
+
+// wait waits until a run has ended or the queue may have changed.
+func (p *Pipeline) wait() {
+	select {
+	case <-p.Queue.Changed():
+	case r := <-p.ended:
+		delete(p.running, r)
+		switch r.Status {
+		case outputs.Finished:
+			p.summary.Finished++
+		case outputs.Interrupted:
+			p.summary.Interrupted++
+		case outputs.Failed:
+			p.failed(r.Model, r.Version, r.Failure.Cause)
+		}
+	}
+}
+
+// failed counts a failure. In test mode it is the end.
+func (p *Pipeline) failed(model, version, cause string) {
+	p.summary.Failed++
+	p.summary.Failures = append(p.summary.Failures, Failure{model, version, cause})
+	if !p.Execute {
+		p.Stop.Raise(Killing)
+	}
+}
+
+// nothing is the error of a call that could not do what it was asked because no name fits.
+func (p *Pipeline) nothing() error {
+	switch s := p.summary; {
+	case s.Failed > 0 || s.Left:
+		return nil
+	case s.models == 0 && len(p.queue) > 0:
+		return &UsageError{Msg: "no model of the queue exists", Hint: "write names of what lies in " + p.Project.ModelsDir}
+	case s.models > 0 && s.selected == 0 && len(p.Models)+len(p.Versions) > 0:
+		return &UsageError{Msg: "nothing in the queue fits --model and --version", Hint: "mlpipeline --dry-run without them lists what there is"}
+	}
+	return nil
+}
+
+// A UsageError is a mistake in the call or the configuration that only showed later.
+type UsageError struct{ Msg, Hint string }
+
+func (e *UsageError) Error() string { return e.Msg }
+
+// fatal notes that results cannot be written any more. No other version starts.
+func (p *Pipeline) fatal(err error) {
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	first := p.err == nil
+	if first {
+		p.err = err
+	}
+	p.mu.Unlock()
+	if first {
+		p.Stop.Raise(Finishing)
+	}
+}
+
+func (p *Pipeline) report(r Report) {
+	r.Time = time.Now()
+	p.Report(r)
+	if r.Event == RunPrinted {
+		p.log(r.Event, r.Model+"/"+r.Version+": "+r.Message)
+		return
+	}
+	p.log(r.Event, r.text())
+	if r.Failure != nil && r.Failure.Trace != "" {
+		for _, line := range outputs.CleanLines(r.Failure.Trace) {
+			p.log(r.Event, "  "+line)
+		}
+	}
+}
+
+// warn warns once of each thing.
+func (p *Pipeline) warn(text string) {
+	p.mu.Lock()
+	known := p.warned[text]
+	p.warned[text] = true
+	p.mu.Unlock()
+	if known || text == "" {
+		return
+	}
+	p.report(Report{Event: Warning, Message: text})
+}
+
+func (p *Pipeline) notice(format string, args ...any) {
+	p.report(Report{Event: Notice, Message: fmt.Sprintf(format, args...)})
+}

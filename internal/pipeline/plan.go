@@ -1,0 +1,247 @@
+package pipeline
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+)
+
+// A Planned is what would become of one version.
+type Planned struct {
+	Model   string `json:"model"`
+	Version string `json:"version,omitempty"`
+	// Action is run, resume, skip or fail.
+	Action string `json:"action"`
+	Reason string `json:"reason"`
+}
+
+// Plan returns, instead of running anything, what Run would do, one entry for each version, and one for each model that
+// cannot be run at all.
+func (p *Pipeline) Plan(tell func(Planned)) error {
+	done, err := p.begin()
+	defer done()
+	if err != nil {
+		return err
+	}
+	p.build()
+	for _, m := range p.selected() {
+		found, err := plugin.Find(p.Project.ModelsDir, m.name)
+		if err == nil {
+			result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
+			m.program, err = result.Program, result.Err
+		}
+		if err == nil {
+			err = p.ask(m)
+		}
+		if p.ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			p.summary.Failed++
+			tell(Planned{Model: m.name, Action: "fail", Reason: err.Error()})
+			continue
+		}
+		p.warnShared(m)
+		var stale []outputs.Past
+		for _, d := range m.plan {
+			if d.why == version.NewCode {
+				stale = append(stale, d.past)
+			}
+			planned := Planned{m.name, d.Label(), "run", p.reason(m, d, m.talk)}
+			switch {
+			case d.why == version.Resumes:
+				planned.Action = "resume"
+			case d.why == version.Refused:
+				planned.Action = "fail"
+				p.summary.Failed++
+			case !d.why.Due():
+				planned.Action = "skip"
+			}
+			tell(planned)
+		}
+		if len(stale) > 0 {
+			p.noticeStale(m, stale)
+		}
+		m.close(p)
+	}
+	return p.nothing()
+}
+
+// reason says why d is due or not, for people. A talk that is not nil is asked how far an interrupted version is.
+func (p *Pipeline) reason(m *model, d due, talk *talk) string {
+	switch d.why {
+	case version.Asked:
+		if !p.Execute {
+			return "test: 1 step"
+		}
+		return "the history is not used"
+	case version.New:
+		return "new"
+	case version.NewParameters:
+		what := "parameters"
+		if last, err := p.lastRun(d.past); err == nil {
+			if changes := version.Changed(last.Parameters, d.Parameters); len(changes) > 0 {
+				what = list(changes, 3)
+			}
+		}
+		return "stale: " + what + " changed"
+	case version.NewCode:
+		return "stale: " + p.changedFiles(m, d.past) + " changed"
+	case version.FailedBefore:
+		if e, err := p.History.Event(d.past); err == nil && e.Cause != "" {
+			return "failed before: " + e.Cause
+		}
+		return "failed before"
+	case version.Resumes:
+		return fmt.Sprintf("resumes at step %d", p.resumeStep(m, d, talk))
+	case version.Done:
+		return "done"
+	case version.Kept:
+		return "done; kept although " + p.changedFiles(m, d.past) + " changed"
+	case version.Elsewhere:
+		return "running on " + d.past.Host
+	case version.Refused:
+		return d.Refused
+	}
+	return ""
+}
+
+// resumeStep is the step at which the interrupted version d goes on: what the model itself finds in its model directory
+// or, when it cannot tell, the last step that is known of.
+func (p *Pipeline) resumeStep(m *model, d due, talk *talk) int64 {
+	if talk != nil {
+		if step, err := talk.Trained(m.name, d.Name, p.dir(m, d)); err == nil && step > 0 {
+			return step
+		}
+	}
+	e, err := p.History.Event(d.past)
+	if err != nil {
+		return 0
+	}
+	if e.Step > 0 {
+		return e.Step
+	}
+	return p.Folder.LastStep(e.Run)
+}
+
+// lastRun reads the record of the run that the history ends with.
+func (p *Pipeline) lastRun(past outputs.Past) (outputs.Run, error) {
+	e, err := p.History.Event(past)
+	if err != nil {
+		return outputs.Run{}, err
+	}
+	return p.Folder.ReadRun(e.Run)
+}
+
+// changedFiles names the files of m that are not what they were in a run.
+func (p *Pipeline) changedFiles(m *model, past outputs.Past) string {
+	run, err := p.lastRun(past)
+	if err != nil || len(run.Code.Files) == 0 {
+		return "the code of " + m.name
+	}
+	var changed []string
+	for file, hash := range m.program.Files {
+		if run.Code.Files[file] != hash {
+			changed = append(changed, file)
+		}
+	}
+	for file := range maps.Keys(run.Code.Files) {
+		if _, is := m.program.Files[file]; !is {
+			changed = append(changed, file+" (removed)")
+		}
+	}
+	if len(changed) == 0 {
+		return "a dependency"
+	}
+	slices.Sort(changed)
+	return list(changed, 3)
+}
+
+// noticeStale tells of finished versions of m that will run again because its code has changed.
+func (p *Pipeline) noticeStale(m *model, stale []outputs.Past) {
+	versions := "1 finished version of " + m.name + " runs"
+	if len(stale) > 1 {
+		versions = fmt.Sprintf("%d finished versions of %s run", len(stale), m.name)
+	}
+	p.notice("%s again because %s changed; to keep what has finished: mlpipeline -r -u --keep, or on_code_change=keep in mlp.config", versions, p.changedFiles(m, stale[0]))
+}
+
+func (p *Pipeline) skipped(m *model, d due) {
+	p.summary.Skipped++
+	p.report(Report{Event: Skipped, Model: m.name, Version: d.Name, Reason: p.reason(m, d, nil)})
+}
+
+// log writes a line to the log, when there is one.
+func (p *Pipeline) log(event, text string) {
+	if p.Recorder == nil || text == "" {
+		return
+	}
+	switch event {
+	case Warning:
+		p.Recorder.Log.Warn(text)
+	case RunFailed:
+		p.Recorder.Log.Error(text)
+	default:
+		p.Recorder.Log.Info(text)
+	}
+}
+
+// text is what the log says of r. It is empty for what is too frequent.
+func (r Report) text() string {
+	name := r.Model
+	if r.Version != "" {
+		name += "/" + r.Version
+	}
+	switch r.Event {
+	case RunStarted:
+		return fmt.Sprintf("%s: started as run %s: %s", name, r.Run, r.Reason)
+	case RunFinished:
+		var results []string
+		for _, set := range slices.Sorted(maps.Keys(r.Results)) {
+			results = append(results, set+" "+outputs.FormatMetrics(r.Results[set]))
+		}
+		return fmt.Sprintf("%s: finished in %s: %s", name, outputs.Duration(r.Seconds), strings.Join(results, ", "))
+	case RunFailed:
+		text := name + ": failed: " + r.Failure.Cause
+		if r.Failure.Exit != "" && !strings.Contains(text, r.Failure.Exit) {
+			text += " (" + r.Failure.Exit + ")"
+		}
+		return text
+	case RunInterrupted:
+		return fmt.Sprintf("%s: interrupted at step %d: %s", name, r.Step, r.Failure.Cause)
+	case Skipped:
+		return name + ": skipped: " + r.Reason
+	case QueueAdded:
+		return "queue: + " + r.Model
+	case QueueRemoved:
+		return "queue: - " + r.Model
+	case Warning, Notice:
+		return r.Message
+	case Ended:
+		s := r.Summary
+		text := fmt.Sprintf("the queue has ended: %d finished, %d failed, %d interrupted, %d skipped", s.Finished, s.Failed, s.Interrupted, s.Skipped)
+		if s.Left {
+			text += "; it was stopped before all was done"
+		}
+		return text
+	}
+	return ""
+}
+
+func fingerprint(program plugin.Program) uint64 {
+	n, _ := strconv.ParseUint(program.Fingerprint, 16, 64)
+	return n
+}
+
+func hex(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%016x", n)
+}

@@ -1,0 +1,159 @@
+package plugin
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A CacheError says that the cache cannot be used.
+type CacheError struct {
+	Dir string // empty when it is not known where the cache is
+	Err error
+}
+
+func (e *CacheError) Error() string {
+	if e.Dir == "" {
+		return fmt.Sprintf("there is no place to keep built models: %v", e.Err)
+	}
+	return fmt.Sprintf("built models cannot be kept in %s: %v", e.Dir, e.Err)
+}
+
+func (e *CacheError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *CacheError) Hint() string {
+	return "set XDG_CACHE_HOME to a folder that can be written to"
+}
+
+// DefaultCacheDir is mlpipeline in $XDG_CACHE_HOME, or else in the user's cache folder. The error is a *CacheError.
+func DefaultCacheDir() (string, error) {
+	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "mlpipeline"), nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", &CacheError{Err: err}
+	}
+	return filepath.Join(dir, "mlpipeline"), nil
+}
+
+// A cache is the folder of what was built.
+//
+//	bin/<key>           a binary, named by all that decides how it comes out
+//	models/<id>.json    the manifest of the model whose path has that hash
+//	sdk/<hash>/         the SDK that a program carries
+//	toolchain.json      the answer of a go command that had to be asked for its version
+//	trimmed             its time is that of the last removal of what was not used for keep
+type cache struct{ dir string }
+
+const (
+	keep      = 30 * 24 * time.Hour
+	trimEvery = 24 * time.Hour
+)
+
+func (c cache) binary(key string) string   { return filepath.Join(c.dir, "bin", key) }
+func (c cache) sdk(hash string) string     { return filepath.Join(c.dir, "sdk", hash) }
+func (c cache) toolchainMemo() string      { return filepath.Join(c.dir, "toolchain.json") }
+func (c cache) manifest(m Model) string    { return filepath.Join(c.dir, "models", modelID(m)+".json") }
+func (c cache) fail(err error) *CacheError { return &CacheError{Dir: c.dir, Err: err} }
+
+func modelID(m Model) string {
+	h := sha256.New()
+	_, _ = io.WriteString(h, m.Path)
+	return sum16(h)
+}
+
+// manifestFormat changes with the meaning of anything in manifest, or of a key.
+const manifestFormat = 1
+
+// A manifest tells from what and how the binary of a model was built, so that it can be used again without a go process.
+type manifest struct {
+	Format      int
+	Path        string // of the model
+	Kind        Kind
+	Go          string // version of the toolchain
+	Settings    string // hash of environment and flags
+	SDK         string // hash of the SDK when it is the carried one
+	Key         string // name of the binary
+	Size        int64  // of the binary
+	Fingerprint string
+	Inputs      *inputs
+}
+
+// load returns the manifest of a model, false when there is none that can be used.
+func (c cache) load(m Model) (manifest, bool) {
+	var f manifest
+	text, err := os.ReadFile(c.manifest(m))
+	if err != nil || json.Unmarshal(text, &f) != nil {
+		return f, false
+	}
+	return f, f.Format == manifestFormat && f.Path == m.Path && f.Kind == m.Kind && f.Key == filepath.Base(f.Key) && f.Inputs != nil
+}
+
+// store keeps a manifest. Without it the model is only looked at more closely the next time.
+func (c cache) store(m Model, f manifest) {
+	f.Format, f.Path, f.Kind = manifestFormat, m.Path, m.Kind
+	if text, err := json.Marshal(f); err == nil {
+		_ = writeFile(c.manifest(m), text)
+	}
+}
+
+// touch says that a file or folder is in use.
+func touch(file string, info os.FileInfo) {
+	if now := time.Now(); now.Sub(info.ModTime()) > trimEvery {
+		_ = os.Chtimes(file, now, now)
+	}
+}
+
+// trim removes what was not used for a long time, at most once in trimEvery.
+func (c cache) trim() {
+	marker := filepath.Join(c.dir, "trimmed")
+	if info, err := os.Stat(marker); err == nil && time.Since(info.ModTime()) < trimEvery {
+		return
+	}
+	if writeFile(marker, nil) != nil {
+		return
+	}
+	for _, part := range []string{"bin", "models", "sdk"} {
+		entries, err := os.ReadDir(filepath.Join(c.dir, part))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > keep {
+				_ = os.RemoveAll(filepath.Join(c.dir, part, e.Name()))
+			}
+		}
+	}
+}
+
+// writeFile puts a file in its place whole, its folder made when it is missing.
+func writeFile(file string, text []byte) error {
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, ".new-*")
+	if errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return err
+		}
+		f, err = os.CreateTemp(dir, ".new-*")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,387 @@
+package plugin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Kind says how a model becomes a process.
+type Kind int
+
+// The kinds of models.
+const (
+	GoFolder   Kind = iota + 1 // a folder with package main, built
+	GoFile                     // one Go file with package main, built
+	Python                     // a Python script, run by an interpreter
+	Executable                 // anything else that can be executed, run as it is
+)
+
+func (k Kind) String() string {
+	switch k {
+	case GoFolder:
+		return "Go package"
+	case GoFile:
+		return "Go file"
+	case Python:
+		return "Python script"
+	case Executable:
+		return "executable"
+	}
+	return fmt.Sprintf("Kind(%d)", int(k))
+}
+
+// A Model is a program that trains and evaluates, found in the folder of the models.
+type Model struct {
+	Name string // its path below the folder of the models, with slashes
+	Kind Kind
+	Path string // the file or folder itself, absolute
+}
+
+// modelsDir is the folder that m was found in.
+func (m Model) modelsDir() string {
+	return strings.TrimSuffix(m.Path, string(filepath.Separator)+filepath.FromSlash(m.Name))
+}
+
+// A NotFoundError says that nothing has the name of the model.
+type NotFoundError struct {
+	Name       string
+	ModelsDir  string
+	Candidates []string // the names of all models that there are, sorted
+}
+
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("model %q does not exist in %s", e.Name, e.ModelsDir)
+}
+
+// A NotModelError says that what has the name is no model.
+type NotModelError struct {
+	Name string
+	Why  string
+}
+
+func (e *NotModelError) Error() string { return fmt.Sprintf("%q is not a model: %s", e.Name, e.Why) }
+
+// Find returns the model called name. A name that is written out may be that of anything that can be executed; a Python
+// script needs no MODEL and an executable no sign of the protocol, as they do for Discover. The error is a *NotFoundError
+// or a *NotModelError, or says why the models could not be read.
+func Find(modelsDir, name string) (Model, error) {
+	root, err := filepath.Abs(modelsDir)
+	if err != nil {
+		return Model{}, err
+	}
+	if _, err := os.Stat(root); err != nil {
+		return Model{}, fmt.Errorf("folder of the models: %w", err)
+	}
+	clean := path.Clean(name)
+	if clean == "." || !filepath.IsLocal(filepath.FromSlash(clean)) {
+		return Model{}, &NotModelError{name, "a name is a path below the folder of the models"}
+	}
+	m := Model{Name: clean, Path: filepath.Join(root, filepath.FromSlash(clean))}
+	info, err := os.Stat(m.Path)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return Model{}, err
+		}
+		e := &NotFoundError{Name: name, ModelsDir: root}
+		found, _ := Discover(root) // what cannot be read is no candidate
+		for _, c := range found {
+			e.Candidates = append(e.Candidates, c.Name)
+		}
+		return Model{}, e
+	}
+	switch {
+	case info.IsDir():
+		f, err := readFolder(m.Path)
+		if err != nil {
+			return Model{}, err
+		}
+		if why := f.whyNoModel(); why != "" {
+			return Model{}, &NotModelError{name, why}
+		}
+		m.Kind = GoFolder
+	case !info.Mode().IsRegular():
+		return Model{}, &NotModelError{name, "it is neither a file nor a folder"}
+	case strings.HasSuffix(m.Path, "_test.go"):
+		return Model{}, &NotModelError{name, "it is a Go test"}
+	case filepath.Ext(m.Path) == ".go":
+		src, err := os.ReadFile(m.Path)
+		if err != nil {
+			return Model{}, err
+		}
+		if pkg, main := readGo(src); !main {
+			if pkg == "main" {
+				return Model{}, &NotModelError{name, "it has no func main"}
+			}
+			return Model{}, &NotModelError{name, fmt.Sprintf("it is of package %s, and a model is of package main", pkg)}
+		}
+		m.Kind = GoFile
+	default:
+		if m.Kind, err = scriptKind(m.Path, info); err != nil {
+			return Model{}, err
+		}
+		if m.Kind == 0 {
+			return Model{}, &NotModelError{name, "it is no Go package, Go file or Python script, and it is not executable"}
+		}
+	}
+	return m, nil
+}
+
+// Discover returns every model below modelsDir in name order. Nothing is executed. Left out are
+//
+//   - names that start with . or _, testdata, vendor, Go tests, and the folders in skip (absolute paths),
+//   - what is in a folder that is itself a model,
+//   - Go files without package main or func main,
+//   - Python scripts without a MODEL at the top level,
+//   - executables without the name of the protocol's environment variable in them, which every program that speaks the
+//     protocol has to read, and executables x beside a model x.go: what `go build x.go` left there.
+//
+// What cannot be read is told in the error, beside the models that were found.
+func Discover(modelsDir string, skip ...string) ([]Model, error) {
+	root, err := filepath.Abs(modelsDir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, fmt.Errorf("folder of the models: %w", err)
+	}
+	w := walk{skip: skip}
+	w.folder(root, "", []fs.FileInfo{info})
+	slices.SortFunc(w.found, func(a, b Model) int { return strings.Compare(a.Name, b.Name) })
+	return w.found, errors.Join(w.errs...)
+}
+
+type walk struct {
+	skip  []string
+	found []Model
+	errs  []error
+}
+
+// folder adds the models below dir. The folders on the way to it are known, so that a link to one of them ends the walk.
+func (w *walk) folder(dir, name string, way []fs.FileInfo) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		w.errs = append(w.errs, err)
+		return
+	}
+	goModels := map[string]bool{}
+	var executables []Model
+	for _, e := range entries {
+		m := Model{Name: path.Join(name, e.Name()), Path: filepath.Join(dir, e.Name())}
+		if strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_") || slices.Contains(w.skip, m.Path) {
+			continue
+		}
+		info, err := os.Stat(m.Path)
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				w.errs = append(w.errs, err)
+			}
+			continue
+		}
+		switch {
+		case info.IsDir():
+			if e.Name() == "testdata" || e.Name() == "vendor" ||
+				slices.ContainsFunc(way, func(i fs.FileInfo) bool { return os.SameFile(i, info) }) {
+				continue
+			}
+			f, err := readFolder(m.Path)
+			if err != nil {
+				w.errs = append(w.errs, err)
+				continue
+			}
+			if f.whyNoModel() == "" {
+				m.Kind = GoFolder
+				w.found = append(w.found, m)
+				continue
+			}
+			w.folder(m.Path, m.Name, append(slices.Clip(way), info))
+		case !info.Mode().IsRegular() || strings.HasSuffix(e.Name(), "_test.go"):
+		case filepath.Ext(e.Name()) == ".go":
+			src, err := os.ReadFile(m.Path)
+			if err != nil {
+				w.errs = append(w.errs, err)
+				continue
+			}
+			if _, main := readGo(src); main {
+				m.Kind = GoFile
+				w.found = append(w.found, m)
+				goModels[strings.TrimSuffix(m.Name, ".go")] = true
+			}
+		default:
+			kind, err := scriptKind(m.Path, info)
+			if err == nil && kind == Python {
+				var ok bool
+				if ok, err = hasMODEL(m.Path); !ok {
+					kind = 0
+				}
+			} else if err == nil && kind == Executable {
+				var ok bool
+				if ok, err = speaks(m.Path); !ok {
+					kind = 0
+				}
+			}
+			if err != nil {
+				w.errs = append(w.errs, err)
+				continue
+			}
+			m.Kind = kind
+			if kind == Executable {
+				executables = append(executables, m)
+			} else if kind == Python {
+				w.found = append(w.found, m)
+			}
+		}
+	}
+	for _, m := range executables {
+		if !goModels[m.Name] {
+			w.found = append(w.found, m)
+		}
+	}
+}
+
+// A folder is what its Go files, tests left out, say about it.
+type folder struct {
+	mains   []string // of package main with func main, built here
+	ignored []string // the same, left out by their build constraints
+}
+
+// whyNoModel is empty when the folder is a model.
+func (f folder) whyNoModel() string {
+	all := slices.Concat(f.mains, f.ignored)
+	switch {
+	case len(f.mains) == 1:
+		return ""
+	case len(all) == 0:
+		return "the folder has no package main with a func main"
+	case len(f.mains) > 1:
+		return "more than one file declares func main: " + strings.Join(all, ", ") + "; each of them is a model"
+	}
+	return "the folder holds models that are files: " + strings.Join(all, ", ")
+}
+
+func readFolder(dir string) (folder, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return folder{}, err
+	}
+	var f folder
+	for _, e := range entries {
+		if !isGoSource(e.Name()) || strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		file := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return folder{}, err
+		}
+		if _, main := readGo(src); !main {
+			continue
+		}
+		if ok, err := build.Default.MatchFile(dir, e.Name()); err == nil && !ok {
+			f.ignored = append(f.ignored, e.Name())
+		} else {
+			f.mains = append(f.mains, e.Name())
+		}
+	}
+	return f, nil
+}
+
+// isGoSource tells whether the go command would look at a file of that name.
+func isGoSource(name string) bool {
+	return strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
+}
+
+var mainText = regexp.MustCompile(`(?m)^func main\(\)`)
+
+// readGo returns the package of a Go file, and whether it is package main with a func main. A file that does not parse
+// stays a model as long as it looks like one, so that its author is shown the compiler's error.
+func readGo(src []byte) (pkg string, main bool) {
+	f, err := parser.ParseFile(token.NewFileSet(), "", src, parser.SkipObjectResolution)
+	if f == nil || f.Name == nil {
+		return "", false
+	}
+	pkg = f.Name.Name
+	if pkg != "main" {
+		return pkg, false
+	}
+	for _, d := range f.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "main" {
+			return pkg, true
+		}
+	}
+	return pkg, err != nil && mainText.Match(src)
+}
+
+// scriptKind returns the kind of a file that is not Go, zero when it can be no model.
+func scriptKind(file string, info fs.FileInfo) (Kind, error) {
+	executable := info.Mode()&0o111 != 0
+	if filepath.Ext(file) != ".py" {
+		if executable {
+			return Executable, nil
+		}
+		return 0, nil
+	}
+	if !executable {
+		return Python, nil
+	}
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	if bytes.HasPrefix(src, []byte("#!")) && bytes.Contains(src, protocolMark) {
+		return Executable, nil
+	}
+	return Python, nil
+}
+
+// protocolMark is wire.EnvProtocol.
+var protocolMark = []byte("MLPIPELINE_PROTOCOL")
+
+// speaks tells whether the file contains protocolMark.
+func speaks(file string) (bool, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	buf := make([]byte, 256<<10)
+	kept := 0 // bytes of the last chunk that may be the start of the mark
+	for {
+		n, err := f.Read(buf[kept:])
+		have := buf[:kept+n]
+		if bytes.Contains(have, protocolMark) {
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("read %s: %w", file, err)
+		}
+		kept = copy(buf, have[max(0, len(have)-len(protocolMark)+1):])
+	}
+}
+
+var modelText = regexp.MustCompile(`(?m)^MODEL[ \t]*(:|=[^=])`)
+
+// hasMODEL tells whether a Python script assigns MODEL at its top level, as far as its text shows.
+func hasMODEL(file string) (bool, error) {
+	src, err := os.ReadFile(file)
+	return modelText.Match(src), err
+}

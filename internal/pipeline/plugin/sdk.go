@@ -1,0 +1,76 @@
+package plugin
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"go/build/constraint"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// sdkSource is the SDK as models are built against it: by path in its module, go.mod included.
+type sdkSource struct {
+	files map[string]string
+	hash  string
+}
+
+// readSDK takes the Go files of pkg/mlp, without its tests, from a file system that has them below mlp/.
+//
+// The go.mod says nothing of the language that a module of before Go 1.21 would have to follow, and nothing that would ask
+// a user's older go.mod for an update. The language of each file is raised by a build constraint instead.
+func readSDK(source fs.FS) (sdkSource, error) {
+	s := sdkSource{files: map[string]string{
+		"go.mod": "module " + sdkModule + "\n\ngo 1.20\n",
+	}}
+	err := fs.WalkDir(source, "mlp", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !isGoSource(d.Name()) || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := fs.ReadFile(source, name)
+		if err != nil {
+			return err
+		}
+		if !hasConstraint(text) {
+			text = append([]byte("//go:build "+oldestGo+"\n"), text...)
+		}
+		s.files["pkg/"+name] = string(text)
+		return nil
+	})
+	if err != nil {
+		return s, fmt.Errorf("read the SDK: %w", err)
+	}
+	h := sha256.New()
+	writeMap(h, "sdk", s.files)
+	s.hash = sum16(h)
+	return s, nil
+}
+
+func hasConstraint(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if constraint.IsGoBuild(string(line)) {
+			return true
+		}
+		if bytes.HasPrefix(line, []byte("package ")) {
+			break
+		}
+	}
+	return false
+}
+
+// extract sees to it that dir holds the SDK and nothing is amiss with it. Several processes may do so at once: each file
+// appears whole, and all write the same.
+func (s sdkSource) extract(dir string) error {
+	for name, text := range s.files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if now, err := os.ReadFile(file); err == nil && string(now) == text {
+			continue
+		}
+		if err := writeFile(file, []byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

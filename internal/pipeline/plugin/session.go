@@ -1,0 +1,151 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// A Session is the conversation with the process of a model, wherever it runs. It is used by one goroutine.
+type Session struct {
+	w *wire.Writer
+	r *wire.Reader
+	// Warn is told of what the model says against the protocol, and of what it logs outside of a run.
+	Warn func(string)
+}
+
+// NewSession returns a session that writes commands and reads events. It starts with Hello.
+func NewSession(commands io.Writer, events io.Reader) *Session {
+	return &Session{w: wire.NewWriter(commands), r: wire.NewReader(events), Warn: func(string) {}}
+}
+
+// ErrEnded is returned when the model has ended the conversation, or died, before it gave the answer.
+var ErrEnded = errors.New("it ended before it answered")
+
+// ErrNoModel is returned when a program ends without a word: it may be no model, or have died too early.
+var ErrNoModel = errors.New("it said nothing of the plugin protocol")
+
+// Hello waits for the model's first word. The error is ErrNoModel, or tells of a wrong one.
+func (s *Session) Hello() error {
+	line, err := s.r.Next()
+	if errors.Is(err, wire.ErrTooLong) {
+		return fmt.Errorf("it is no model: its first message is longer than %d bytes", wire.MaxMessage)
+	}
+	if err != nil {
+		return ErrNoModel
+	}
+	e, err := wire.Decode(line)
+	if err != nil || e.Type != wire.Hello {
+		return fmt.Errorf(`it is no model: its first message is %q, not {"type":"hello","protocol":%d}`, cut(string(line), 80), wire.Protocol)
+	}
+	if e.Protocol != wire.Protocol {
+		return fmt.Errorf("it speaks version %d of the plugin protocol, and this mlpipeline version %d: build it with the SDK of this one", e.Protocol, wire.Protocol)
+	}
+	return nil
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "") + "..."
+	}
+	return s
+}
+
+// A Listing is what a model tells of itself.
+type Listing struct {
+	Versions            []wire.Event // of type version
+	AllowDeleteModelDir bool
+	ResetSteps          bool
+}
+
+// List asks for the versions of the model.
+func (s *Session) List() (Listing, error) {
+	var l Listing
+	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
+		return l, err
+	}
+	for {
+		e, err := s.answer()
+		if err != nil {
+			return l, err
+		}
+		switch {
+		case e.Type == wire.VersionInfo && e.Version != nil:
+			l.Versions = append(l.Versions, e)
+		case e.Type == wire.Listed:
+			l.AllowDeleteModelDir, l.ResetSteps = e.AllowDeleteModelDir, e.ResetSteps
+			return l, nil
+		default:
+			s.Warn(fmt.Sprintf("message %q does not answer a list; it is passed over", e.Type))
+		}
+	}
+}
+
+// Trained asks how many steps version has been trained in dir.
+func (s *Session) Trained(model, version, dir string) (int64, error) {
+	err := s.ask(wire.Command{Type: wire.AskTrained, Model: model, Version: version, Mode: wire.ModeExecution, Dir: dir})
+	for err == nil {
+		var e wire.Event
+		if e, err = s.answer(); e.Type == wire.Trained {
+			return e.Step, err
+		}
+	}
+	return 0, err
+}
+
+// Run asks the model to run a version. Next returns what it tells of it.
+func (s *Session) Run(c wire.Command) error {
+	c.Type = wire.Execute
+	return s.ask(c)
+}
+
+func (s *Session) ask(c wire.Command) error {
+	if err := s.w.Send(c); err != nil {
+		return ErrEnded
+	}
+	return nil
+}
+
+// answer returns the next event that is no log.
+func (s *Session) answer() (wire.Event, error) {
+	for {
+		e, _, err := s.Next()
+		if err != nil {
+			return e, ErrEnded
+		}
+		if e.Type != wire.Log {
+			return e, nil
+		}
+		s.Warn(e.Message)
+	}
+}
+
+// Next returns the next event. A point of a metric comes as record instead, in the notation of wire.AppendPoint, with e.Type
+// and e.Step set and nothing else; it is valid until the next call. The error is that of the reader: the end.
+func (s *Session) Next() (e wire.Event, record []byte, err error) {
+	for {
+		line, err := s.r.Next()
+		if errors.Is(err, wire.ErrTooLong) {
+			s.Warn(fmt.Sprintf("a message is longer than %d bytes; it is passed over", wire.MaxMessage))
+			continue
+		}
+		if err != nil {
+			return wire.Event{}, nil, err
+		}
+		if record, step, ok := wire.MetricRecord(line); ok {
+			return wire.Event{Type: wire.MetricPoint, Step: step}, record, nil
+		}
+		e, err := wire.Decode(line)
+		if err != nil {
+			s.Warn(fmt.Sprintf("%v: %q", err, cut(string(line), 200)))
+			continue
+		}
+		return e, nil, nil
+	}
+}
+
+// Waiting reports whether more events may have come already.
+func (s *Session) Waiting() bool { return s.r.Waiting() }

@@ -1,0 +1,342 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// A run is one execution of one version. do is called once, in a goroutine of its own; Status and Failure are final when
+// it returns.
+type run struct {
+	p     *Pipeline
+	model *model
+	due   due
+	talk  *talk // the process that told the versions, or nil: then one is started
+
+	outputs.Run
+	record *outputs.Record // nil when nothing is written
+	begun  bool            // the model has been told to run
+	name   string          // model/version
+	dir    string          // the model directory, absolute
+	phase  string
+	end    *wire.Event // the model's last word
+}
+
+// newRun prepares a run, with the process that waits for one if there is any.
+func (p *Pipeline) newRun(m *model, d due) *run {
+	r := &run{p: p, model: m, due: d, talk: m.talk, name: m.name + "/" + d.Name}
+	m.talk = nil
+	r.Run = outputs.Run{
+		ID:     outputs.NewRunID(time.Now()),
+		Model:  m.name,
+		Status: outputs.Running, Version: d.Name,
+		Mode:       wire.ModeExecution,
+		Parameters: d.Parameters, ParametersHash: hex(d.Hash),
+		Host: p.Folder.Host, User: p.User, Pipeline: p.Program,
+		Command: append([]string{m.program.Path}, m.program.Args...),
+		Code:    outputs.Code{Fingerprint: m.program.Fingerprint, Files: m.program.Files},
+		Data:    outputs.Data{Loader: d.DataLoader},
+		Results: outputs.Results{},
+	}
+	if d.why == version.Resumes {
+		if e, err := p.History.Event(d.past); err == nil {
+			r.Resumes = e.Run
+		}
+	}
+	r.dir = p.dir(m, d)
+	if !p.Execute {
+		r.Mode = wire.ModeTest
+		r.dir = filepath.Join(p.temp, r.ID)
+	}
+	return r
+}
+
+// do runs the version and records how it went.
+func (r *run) do() {
+	reason := r.p.reason(r.model, r.due, nil)
+	r.Started = outputs.Time{Time: time.Now()}
+	err := os.MkdirAll(r.dir, 0o777)
+	if err == nil && r.talk == nil {
+		r.talk, err = r.p.startTalk(r.model, r.ID)
+	}
+	if err == nil {
+		err = r.begin(reason)
+	}
+	var how ending
+	var exit Exit
+	switch {
+	case err == nil:
+		how, exit = r.follow()
+	case r.talk != nil:
+		r.talk.Kill()
+		exit, _ = r.talk.close(r.p.Project.Grace)
+	}
+	r.Seconds = time.Since(r.Started.Time).Seconds()
+	if !r.begun && r.p.Stop.Level() >= Finishing {
+		r.Status = "" // it has not taken place
+	} else {
+		r.conclude(err, how, exit)
+		r.write()
+	}
+	if !r.p.Execute {
+		os.RemoveAll(r.dir)
+	}
+}
+
+// begin records that the run has begun, durably, and only then tells the model to.
+func (r *run) begin(reason string) error {
+	p := r.p
+	emit := func(line string) {
+		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line})
+	}
+	if p.Recorder == nil {
+		r.talk.printed.begin(emit, func(string) {}, func() {})
+	} else {
+		dir, err := filepath.Rel(p.Folder.Dir, r.dir)
+		if err != nil {
+			dir = r.dir
+		}
+		r.Dir = filepath.ToSlash(dir)
+		record, err := p.Recorder.Record(r.Run)
+		if err != nil {
+			p.fatal(err)
+			return err
+		}
+		r.record = record
+		err = p.Recorder.Append(outputs.Event{
+			Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.Started,
+			Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Dir: r.Dir, Resumes: r.Resumes,
+		})
+		if err != nil {
+			p.fatal(err)
+			return err
+		}
+		r.talk.printed.begin(emit,
+			func(line string) { p.fatal(record.Printed(line)) },
+			func() { p.fatal(record.FlushPrinted()) })
+	}
+	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: reason})
+	r.talk.Warn = func(text string) { p.warn(r.name + ": " + text) }
+	r.begun = true
+	return r.talk.Run(wire.Command{
+		Model: r.Model, Version: r.Version, Mode: r.Mode, Dir: r.dir,
+		Clean: p.Execute && r.due.why != version.Resumes,
+	})
+}
+
+// An ending says what was done to a run from outside: it was asked to stop, its time was over, it was killed because it
+// did not stop then, or because it did not exit after its last word.
+type ending struct{ asked, timedOut, killed, lingered bool }
+
+// follow takes in what the model tells until it is gone.
+func (r *run) follow() (ending, Exit) {
+	var how ending
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		how = r.watch()
+	}()
+	for r.end == nil {
+		e, point, err := r.talk.Next()
+		if err != nil {
+			break
+		}
+		if point != nil {
+			r.Steps.Done = max(r.Steps.Done, e.Step)
+			if r.record != nil {
+				r.p.fatal(r.record.Metric(point))
+			}
+		} else {
+			r.take(e)
+		}
+		if r.record != nil && !r.talk.Waiting() {
+			r.p.fatal(r.record.FlushMetrics())
+		}
+	}
+	exit, killed := r.talk.close(r.p.Project.Grace)
+	<-watched
+	how.lingered = killed
+	return how, exit
+}
+
+// watch asks the process to stop, and kills it, when the user wishes or its time is over. It returns when it is gone.
+func (r *run) watch() (how ending) {
+	var timeout <-chan time.Time
+	if t := r.p.Project.Timeout; t > 0 {
+		timer := time.NewTimer(t)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-r.talk.Done():
+		return how
+	case <-r.p.Stop.Reached(Stopping):
+		how.asked = true
+	case <-timeout:
+		how.timedOut = true
+	}
+	r.talk.Stop()
+	grace := time.NewTimer(r.p.Project.Grace)
+	defer grace.Stop()
+	select {
+	case <-r.talk.Done():
+		return how
+	case <-grace.C:
+	case <-r.p.Stop.Reached(Killing):
+	}
+	how.killed = true
+	r.talk.Kill()
+	<-r.talk.Done()
+	return how
+}
+
+// take takes in one event.
+func (r *run) take(e wire.Event) {
+	switch e.Type {
+	case wire.Phase:
+		if e.Phase == wire.PhaseEvaluateTrain && r.phase == wire.PhaseTrain {
+			r.Steps.Done = r.Steps.Total
+		}
+		r.phase = e.Phase
+		if e.Phase == wire.PhaseTrain {
+			r.Steps = outputs.Steps{Before: e.Step, Done: e.Step, Total: e.Total}
+			r.Data.TrainSamples, r.Data.TestSamples = e.TrainSamples, e.TestSamples
+		}
+		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: e.Phase, Step: e.Step, Total: e.Total})
+	case wire.Progress:
+		r.Steps.Done = e.Step
+		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: r.phase, Step: e.Step, Total: e.Total})
+	case wire.MetricPoint:
+		if e.Time == 0 {
+			e.Time = time.Now().UnixMilli()
+		}
+		if r.record != nil {
+			r.p.fatal(r.record.Metric(wire.AppendPoint(nil, wire.Point{Name: e.Name, Step: e.Step, Value: float64(*e.Value), Time: e.Time})))
+		}
+	case wire.Log:
+		for _, line := range outputs.CleanLines(e.Message) {
+			r.talk.printed.line(line, false)
+		}
+		r.talk.printed.pause()
+	case wire.Summary:
+		add := func(to *string) { *to = strings.TrimPrefix(*to+"\n"+e.Message, "\n") }
+		switch e.Source {
+		case "model":
+			add(&r.Summary.Model)
+		case "data":
+			add(&r.Summary.Data)
+		default:
+			add(&r.Summary.Run)
+		}
+	case wire.Result:
+		if len(e.Metrics) > 0 {
+			r.Results[e.Set] = e.Metrics
+		}
+	case wire.End:
+		if r.end == nil {
+			r.end = &e
+		}
+	}
+}
+
+// conclude sets status and failure: err is why the run could not begin, how what was done to it, exit how its process
+// ended.
+func (r *run) conclude(err error, how ending, exit Exit) {
+	said := wire.Event{}
+	if r.end != nil {
+		said = *r.end
+	}
+	if said.Status == wire.Finished && (exit.OK() || how == ending{lingered: true}) {
+		r.Status = outputs.Finished
+		return
+	}
+	r.Status = outputs.Failed
+	r.Failure = &outputs.Failure{Phase: r.phase, Trace: said.Trace}
+	if r.talk != nil {
+		r.Failure.Stderr = r.talk.printed.lastLines()
+		r.Failure.Exit = exit.String()
+	}
+	cause := &r.Failure.Cause
+	switch {
+	case err != nil:
+		*cause = err.Error()
+		var death *deathError
+		if errors.As(err, &death) {
+			r.Failure.Exit, r.Failure.Stderr = death.exit.String(), death.stderr
+		}
+	case how.timedOut:
+		*cause = fmt.Sprintf("timed out after %v (timeout in mlp.config)", r.p.Project.Timeout)
+	case how.asked && how.killed:
+		r.Status, *cause = outputs.Interrupted, "killed: it had not stopped before the user or the grace time ended it"
+	case how.asked:
+		r.Status, *cause = outputs.Interrupted, "stopped by the user"
+	case said.Status == wire.Failed:
+		*cause = said.Error
+	case said.Status == wire.Interrupted:
+		*cause = "stopped by a signal that the pipeline did not send"
+	case said.Status == wire.Finished:
+		*cause = fmt.Sprintf("it said that it had finished, but then: %v", exit)
+	case how.lingered:
+		*cause = "it ended the conversation" + r.where() + " before the run had ended, and lived on"
+	case exit.OK():
+		*cause = "it exited with status 0" + r.where() + " before the run had ended"
+	default:
+		*cause = exit.String() + r.where()
+	}
+}
+
+// where says in which phase the run is.
+func (r *run) where() string {
+	if r.phase == "" {
+		return ""
+	}
+	return " in " + strings.ReplaceAll(r.phase, "_", " on ")
+}
+
+// write records how the run ended.
+func (r *run) write() {
+	p := r.p
+	ended := outputs.Time{Time: time.Now()}
+	r.Ended = &ended
+	if p.Recorder != nil {
+		p.fatal(r.writeTo(p.Recorder))
+	}
+	p.report(Report{
+		Event: r.Status, Model: r.Model, Version: r.Version, Run: r.ID, Step: r.Steps.Done, Total: r.Steps.Total,
+		Seconds: r.Seconds, Results: r.Results, Failure: r.Failure,
+	})
+}
+
+// writeTo writes the record, the block of a finished run and, last, the line of the history that makes it count.
+func (r *run) writeTo(recorder *outputs.Recorder) (err error) {
+	if r.record == nil {
+		if r.record, err = recorder.Record(r.Run); err != nil {
+			return err
+		}
+	}
+	r.Code.Git = r.model.git()
+	if err := r.record.Close(r.Run); err != nil {
+		return err
+	}
+	event := outputs.Event{
+		Event: r.Status, Model: r.Model, Version: r.Version, Run: r.ID, Time: *r.Ended,
+		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Step: r.Steps.Done, Seconds: r.Seconds,
+	}
+	if r.Status == outputs.Finished {
+		event.Results = r.Results
+		if err := recorder.AppendBlock(r.Run); err != nil {
+			return err
+		}
+	} else {
+		event.Cause = r.Failure.Cause
+	}
+	return recorder.Append(event)
+}

@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"fmt"
+	"os"
+	"sync"
+)
+
+// A Level is how urgently the user wants the pipeline to stop.
+type Level int
+
+// The levels. Each includes those before it.
+const (
+	Going     Level = iota
+	Finishing       // the running versions finish, no other starts
+	Stopping        // the running versions are asked to stop
+	Killing         // they are killed
+)
+
+// A Stop carries the user's wish to stop to everything that runs. It only ever rises. It is safe for use by several
+// goroutines.
+type Stop struct {
+	mu      sync.Mutex
+	level   Level
+	reached [Killing + 1]chan struct{}
+}
+
+// NewStop returns a Stop at Going.
+func NewStop() *Stop {
+	s := &Stop{}
+	for l := range s.reached {
+		s.reached[l] = make(chan struct{})
+	}
+	return s
+}
+
+// Raise raises the level to at least l and returns the level there is now.
+func (s *Stop) Raise(l Level) Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.level < l {
+		s.level++
+		close(s.reached[s.level])
+	}
+	return s.level
+}
+
+// Level returns the level.
+func (s *Stop) Level() Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.level
+}
+
+// Reached returns a channel that is closed once the level is at least l.
+func (s *Stop) Reached(l Level) <-chan struct{} { return s.reached[l] }
+
+// LogLostTerminal writes to the log that nobody watches any more. The queue goes on.
+func (p *Pipeline) LogLostTerminal(why error) {
+	p.log(Warning, "the terminal is gone ("+why.Error()+"); the queue goes on")
+}
+
+// LogSignal writes to the log that a signal asked to stop.
+func (p *Pipeline) LogSignal(sig os.Signal, level Level) {
+	p.log(Warning, fmt.Sprintf("%v: %s", sig, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
+}

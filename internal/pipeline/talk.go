@@ -1,0 +1,187 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// A model says hello before it loads anything. One that does not within this time is none.
+const helloTimeout = time.Minute
+
+// A talk is a process of a model together with the conversation with it and what it prints.
+type talk struct {
+	Process
+	*plugin.Session
+	printed capture
+	readers sync.WaitGroup
+}
+
+// startTalk starts a process of m and waits for its hello. Until begin is called, the user's wish to stop kills it.
+func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
+	process, err := p.Executor.Start(Command{
+		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
+		Env: []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
+	t.Warn = func(text string) { p.log(Warning, m.name+": "+text) }
+	t.printed.emit = func(line string) { p.log(RunPrinted, m.name+": "+line) }
+	t.capture(process.Stdout(), false)
+	t.capture(process.Stderr(), true)
+
+	heard := make(chan struct{})
+	go func() {
+		timer := time.NewTimer(helloTimeout)
+		defer timer.Stop()
+		select {
+		case <-heard:
+		case <-timer.C:
+			process.Kill()
+		case <-p.Stop.Reached(Finishing):
+			process.Kill()
+		}
+	}()
+	err = t.Hello()
+	close(heard)
+	if err != nil {
+		return nil, t.gaveUp(err)
+	}
+	return t, nil
+}
+
+// capture reads what the process prints, to the end.
+func (t *talk) capture(r io.Reader, isStderr bool) {
+	t.readers.Add(1)
+	go func() {
+		defer t.readers.Done()
+		lines := outputs.NewLineWriter(func(line string) { t.printed.line(line, isStderr) })
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := r.Read(buf)
+			lines.Write(buf[:n])
+			if err != nil {
+				lines.Close()
+			}
+			t.printed.pause()
+			if err != nil {
+				return
+			}
+		}
+	}()
+}
+
+// close ends the conversation, and kills the process if that does not end it within grace. It waits for it, and for all
+// that it prints.
+func (t *talk) close(grace time.Duration) (exit Exit, killed bool) {
+	t.Commands().Close()
+	timer := time.AfterFunc(grace, t.Kill)
+	for {
+		if _, _, err := t.Next(); err != nil {
+			break
+		}
+	}
+	t.readers.Wait()
+	exit = t.Wait()
+	return exit, !timer.Stop()
+}
+
+// gaveUp ends a conversation that failed with err and returns why: the death of the process when that was the reason.
+func (t *talk) gaveUp(err error) error {
+	if err != plugin.ErrEnded && err != plugin.ErrNoModel {
+		t.Kill()
+		t.close(0)
+		return err
+	}
+	// What is not ended by now does not listen, but it is given the time to print why.
+	exit, _ := t.close(time.Second)
+	cause := &deathError{exit: exit, stderr: t.printed.lastLines()}
+	switch {
+	case err == plugin.ErrNoModel && exit.OK():
+		cause.what = "it is no model: it ended without a word of the plugin protocol (see docs/protocol.md)"
+	case err == plugin.ErrNoModel:
+		cause.what = "it died before its first word: " + exit.String()
+	default:
+		cause.what = fmt.Sprintf("it died before it told its versions: %v", exit)
+	}
+	return cause
+}
+
+// A deathError tells of a process that ended before it was to.
+type deathError struct {
+	what   string
+	exit   Exit
+	stderr []string
+}
+
+func (e *deathError) Error() string { return e.what }
+
+// keptLines of standard error are shown with a failure; keptEarly lines that are printed before a run begins are
+// put into its record.
+const (
+	keptLines = 20
+	keptEarly = 1000
+)
+
+// A capture distributes the lines that a process prints. emit and the functions of begin are called with its lock held.
+type capture struct {
+	mu    sync.Mutex
+	emit  func(line string)
+	flush func()
+	early []string
+	begun bool
+	last  []string // of standard error
+}
+
+func (c *capture) line(line string, isStderr bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if isStderr {
+		if len(c.last) == keptLines {
+			c.last = append(c.last[:0], c.last[1:]...)
+		}
+		c.last = append(c.last, line)
+	}
+	if !c.begun && len(c.early) < keptEarly {
+		c.early = append(c.early, line)
+	}
+	c.emit(line)
+}
+
+// pause is called when no more output has come yet.
+func (c *capture) pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flush != nil {
+		c.flush()
+	}
+}
+
+// begin hands the lines to a run from now on: emit takes them, and record as well, which also takes those that have come
+// already.
+func (c *capture) begin(emit, record func(line string), flush func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, line := range c.early {
+		record(line)
+	}
+	c.early, c.begun, c.flush = nil, true, flush
+	c.emit = func(line string) {
+		emit(line)
+		record(line)
+	}
+}
+
+// lastLines returns the last lines of standard error.
+func (c *capture) lastLines() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.last...)
+}
