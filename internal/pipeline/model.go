@@ -363,7 +363,7 @@ func (m *model) close(p *Pipeline) {
 
 // modelFailed records that m could not be run at all.
 func (p *Pipeline) modelFailed(m *model, err error) {
-	failure := &outputs.Failure{Cause: err.Error()}
+	failure := &outputs.Failure{Cause: advise(err)}
 	var death *deathError
 	if errors.As(err, &death) {
 		failure.Exit, failure.Stderr = death.exit.String(), death.stderr
@@ -373,6 +373,15 @@ func (p *Pipeline) modelFailed(m *model, err error) {
 		failure.Trace = compile.Output
 	}
 	p.recordFailure(m, due{}, failure)
+}
+
+// advise is the text of err with what to do about it, when it knows.
+func advise(err error) string {
+	var adviser interface{ Hint() string }
+	if errors.As(err, &adviser) && adviser.Hint() != "" {
+		return err.Error() + "; " + adviser.Hint()
+	}
+	return err.Error()
 }
 
 // refused records that a version cannot be run.

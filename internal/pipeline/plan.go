@@ -44,7 +44,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		}
 		if err != nil {
 			p.summary.Failed++
-			tell(Planned{Model: m.name, Action: "fail", Reason: err.Error()})
+			tell(Planned{Model: m.name, Action: "fail", Reason: advise(err)})
 			continue
 		}
 		p.warnShared(m)

@@ -30,6 +30,7 @@ func (p *program) byHand(args []string, stdout, stderr io.Writer) int {
 		name = strings.TrimSuffix(filepath.Base(args[0]), ".exe")
 		args = args[1:]
 	}
+	versions := p.versions.checked()
 	isHelp := func(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 	switch {
 	case slices.ContainsFunc(args, isHelp):
@@ -37,7 +38,7 @@ func (p *program) byHand(args []string, stdout, stderr io.Writer) int {
 		return 0
 	case len(args) == 0:
 		fmt.Fprintf(stdout, byHandUsage, name)
-		p.printVersions(stdout)
+		printVersions(stdout, versions)
 		return 0
 	case args[0] != "test":
 		fmt.Fprintf(stderr, "%s: unknown argument %q\n\n", name, args[0])
@@ -45,25 +46,25 @@ func (p *program) byHand(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	for _, arg := range args[1:] {
-		if !slices.ContainsFunc(p.versions, func(c candidate) bool { return c.Name == arg }) {
+		if !slices.ContainsFunc(versions, func(c candidate) bool { return c.Name == arg }) {
 			fmt.Fprintf(stderr, "%s: version %q does not exist\n", name, arg)
-			p.printVersions(stderr)
+			printVersions(stderr, versions)
 			return 2
 		}
 	}
 	return p.test(name, args[1:], stdout, stderr)
 }
 
-func (p *program) printVersions(w io.Writer) {
+func printVersions(w io.Writer, versions []candidate) {
 	fmt.Fprintf(w, "\nVersions, in the order in which they run:\n")
-	for _, c := range p.versions {
+	for _, c := range versions {
 		fmt.Fprintf(w, "  %s", harmless(c.Name))
 		if c.problem != "" {
 			fmt.Fprintf(w, "  refused: %s", c.problem)
 		}
 		fmt.Fprintln(w)
 	}
-	if len(p.versions) == 0 {
+	if len(versions) == 0 {
 		fmt.Fprintln(w, "  none")
 	}
 }
@@ -76,7 +77,7 @@ func (p *program) test(model string, names []string, stdout, stderr io.Writer) i
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	for _, c := range p.versions {
+	for _, c := range p.versions.checked() {
 		if len(names) > 0 && !slices.Contains(names, c.Name) {
 			continue
 		}
@@ -130,6 +131,9 @@ func (t terminal) Send(message any) error {
 	}
 	return nil
 }
+
+// Put implements sink.
+func (t terminal) Put(message any) error { return t.Send(message) }
 
 // Metric implements sink.
 func (t terminal) Metric(name string, step int64, value float64) error {

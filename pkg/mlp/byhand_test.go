@@ -13,8 +13,8 @@ import (
 // byHand starts a model without a pipeline.
 func byHand(t *testing.T, word string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), envModel+"="+word, "TMPDIR="+t.TempDir())
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(modelEnv(word), "TMPDIR="+t.TempDir())
 	return output(t, cmd)
 }
 
@@ -110,8 +110,8 @@ func TestByHandStopsAtTheFirstFailure(t *testing.T) {
 // A program that inherits the variable but not the descriptors was started by hand.
 func TestVariableWithoutDescriptors(t *testing.T) {
 	for _, script := range []string{`exec "$0" 3<&- 4>&-`, `exec "$0" 3<"$0" 4>/dev/null`} {
-		cmd := exec.Command("sh", "-c", script, os.Args[0])
-		cmd.Env = append(os.Environ(), envModel+"=plain", wire.EnvProtocol+"=1")
+		cmd := exec.Command("sh", "-c", script, self)
+		cmd.Env = append(modelEnv("plain"), wire.EnvProtocol+"=1")
 		out, errs, code := output(t, cmd)
 		if code != 0 || errs != "" || !strings.Contains(out, "is a model for mlpipeline") {
 			t.Errorf("%s: exit status %d\n%s%s", script, code, out, errs)

@@ -14,7 +14,7 @@ import (
 // A program is what Main was given.
 type program struct {
 	model       Model
-	versions    []candidate
+	versions    *Versions
 	allowDelete bool
 	resetSteps  bool
 	// crash lets a panic of the model go on after it was told, so that it looks as in any other program.
@@ -44,7 +44,7 @@ type execution struct {
 // execute executes the version that cmd names, sends what comes of it, and returns how it ended.
 func (p *program) execute(ctx context.Context, to sink, cmd wire.Command) (status string) {
 	x := &execution{program: p, ctx: ctx, run: &Run{Model: cmd.Model, Mode: Mode(cmd.Mode), Dir: cmd.Dir, to: to}}
-	version, err := p.find(cmd.Version)
+	version, err := p.versions.find(cmd.Version)
 	if err == nil {
 		x.run.Version = version
 		err = x.hooks(cmd.Clean)
@@ -246,7 +246,7 @@ func (x *execution) result(set string, metrics Metrics) error {
 	for name, v := range metrics {
 		values[name] = wire.Float(v)
 	}
-	if err := x.run.to.Send(wire.Event{Type: wire.Result, Set: set, Metrics: values}); err != nil {
+	if err := x.run.to.Put(wire.Event{Type: wire.Result, Set: set, Metrics: values}); err != nil {
 		return fmt.Errorf("%s: metrics: %w", x.phase, err)
 	}
 	return nil

@@ -23,7 +23,7 @@ func Main(model Model, versions *Versions, options ...Option) {
 	if model == nil {
 		panic("mlp.Main: model is nil")
 	}
-	p := &program{model: model, versions: versions.checked()}
+	p := &program{model: model, versions: versions}
 	for _, option := range options {
 		option(p)
 	}
@@ -56,6 +56,8 @@ func init() {
 	if !isPipe(wire.CommandFD) || !isPipe(wire.EventFD) {
 		return
 	}
+	// A descriptor that does not block costs a model that waits for a command no thread.
+	syscall.SetNonblock(wire.CommandFD, true)
 	syscall.CloseOnExec(wire.CommandFD)
 	syscall.CloseOnExec(wire.EventFD)
 	// Never undone: a second SIGTERM has to be caught too.
@@ -80,8 +82,12 @@ func isPipe(fd int) bool {
 
 // Send implements sink. When the pipeline is gone so is the reason to go on: another may already have started the same
 // version.
-func (c *connection) Send(message any) error {
-	err := c.events.Send(message)
+func (c *connection) Send(message any) error { return c.check(c.events.Send(message)) }
+
+// Put implements sink.
+func (c *connection) Put(message any) error { return c.check(c.events.Put(message)) }
+
+func (c *connection) check(err error) error {
 	if err != nil && c.events.Flush() != nil {
 		os.Exit(1)
 	}
@@ -147,10 +153,9 @@ func read(r io.Reader, to chan<- wire.Command) {
 }
 
 func (c *connection) list(p *program) {
-	for i := range p.versions {
-		v := &p.versions[i]
-		if err := c.Send(v.event()); err != nil {
-			c.Send(wire.Event{Type: wire.VersionInfo, Version: &wire.Version{Name: harmless(v.Name)}, Error: err.Error()})
+	for _, v := range p.versions.checked() {
+		if err := c.Put(v.event()); err != nil {
+			c.Put(wire.Event{Type: wire.VersionInfo, Version: &wire.Version{Name: harmless(v.Name)}, Error: err.Error()})
 		}
 	}
 	c.Send(wire.Event{Type: wire.Listed, AllowDeleteModelDir: p.allowDelete, ResetSteps: p.resetSteps})
@@ -163,7 +168,7 @@ func (p *program) trainedEvent(ctx context.Context, to sink, cmd wire.Command) (
 	if !ok {
 		return e
 	}
-	version, err := p.find(cmd.Version)
+	version, err := p.versions.find(cmd.Version)
 	if err == nil {
 		defer func() {
 			if v := recover(); v != nil {

@@ -18,6 +18,9 @@ import (
 // The test binary is a model itself when it is told so: a real process, which is what the SDK is for.
 const envModel = "MLP_TEST_MODEL"
 
+// self is the test binary. os.Args is changed by the examples.
+var self = os.Args[0]
+
 func TestMain(m *testing.M) {
 	if word := os.Getenv(envModel); word != "" {
 		runModel(word)
@@ -26,8 +29,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// modelEnv is the environment of a model. The race detector need not wait at its end for reports of other goroutines.
+func modelEnv(word string) []string {
+	return append(os.Environ(), envModel+"="+word, "GORACE=atexit_sleep_ms=0")
+}
+
 // A probe logs each of its hooks. What else it does depends on what it is told to do in one of them.
-type probe struct{ told map[string]func(run *mlp.Run) error }
+type probe struct {
+	told map[string]func(run *mlp.Run) error
+}
 
 func (p *probe) in(hook string, run *mlp.Run, format string, args ...any) error {
 	if run != nil {
@@ -169,8 +179,8 @@ func runModel(word string) {
 	case "children":
 		p.told["Train"] = func(run *mlp.Run) error {
 			out, err := exec.Command("sh", "-c", `
-				{ : <&3; } 2>/dev/null && echo 3 is open
-				{ : >&4; } 2>/dev/null && echo 4 is open
+				(: <&3) 2>/dev/null && echo 3 is open
+				(: >&4) 2>/dev/null && echo 4 is open
 				echo "protocol=$MLPIPELINE_PROTOCOL run=$MLPIPELINE_RUN"`).CombinedOutput()
 			run.Logf("child: %s", out)
 			return err

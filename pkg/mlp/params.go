@@ -130,7 +130,11 @@ func (e *encoder) object(v reflect.Value, depth int) {
 	start := len(e.b)
 	ends := []int{start}
 	for it := v.MapRange(); it.Next() && !e.full(); {
-		if key := it.Key(); key.Kind() == reflect.String {
+		key := it.Key()
+		if key.Kind() == reflect.Interface && !key.IsNil() {
+			key = key.Elem()
+		}
+		if key.Kind() == reflect.String {
 			e.string(key.String())
 		} else {
 			text := encoder{limit: e.limit}

@@ -41,10 +41,10 @@ func start(t *testing.T, word string) *child {
 		t.Fatal(err)
 	}
 	c := &child{
-		t: t, cmd: exec.Command(os.Args[0]), dir: t.TempDir(),
+		t: t, cmd: exec.Command(self), dir: t.TempDir(),
 		commands: commandsW, send: wire.NewWriter(commandsW), pipe: eventsR, events: wire.NewReader(eventsR),
 	}
-	c.cmd.Env = append(os.Environ(), envModel+"="+word, wire.EnvProtocol+"=1", wire.EnvRun+"=tree")
+	c.cmd.Env = append(modelEnv(word), wire.EnvProtocol+"=1", wire.EnvRun+"=tree")
 	c.cmd.ExtraFiles = []*os.File{commandsR, eventsW}
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
@@ -98,7 +98,9 @@ func (c *child) until(last func(wire.Event) bool) (events []wire.Event) {
 	}
 }
 
-func ofType(typ string) func(wire.Event) bool { return func(e wire.Event) bool { return e.Type == typ } }
+func ofType(typ string) func(wire.Event) bool {
+	return func(e wire.Event) bool { return e.Type == typ }
+}
 func logged(text string) func(wire.Event) bool {
 	return func(e wire.Event) bool { return e.Type == wire.Log && e.Message == text }
 }
@@ -156,7 +158,7 @@ func shown(e wire.Event) string {
 	case wire.End:
 		return strings.TrimSpace("end " + e.Status + " " + e.Error)
 	case wire.Trained:
-		return fmt.Sprintf("trained %d %s", e.Step, e.Error)
+		return strings.TrimSpace(fmt.Sprintf("trained %d %s", e.Step, e.Error))
 	}
 	return e.Type
 }
@@ -323,10 +325,10 @@ func TestTraining(t *testing.T) {
 
 func TestTrained(t *testing.T) {
 	for _, test := range []struct{ word, version, want string }{
-		{"full", "baseline", "trained 5 "},
+		{"full", "baseline", "trained 5"},
 		{"full", "nobody", "trained 0 version nobody does not exist"},
-		{"plain", "baseline", "trained 0 "},
-		{"negative trained", "baseline", "trained 0 "},
+		{"plain", "baseline", "trained 0"},
+		{"negative trained", "baseline", "trained 0"},
 		{"trained fails", "baseline", "trained 0 no checkpoint"},
 		{"trained panics", "baseline", "trained 0 panic in TrainedSteps: no checkpoint"},
 	} {
@@ -352,7 +354,7 @@ func TestFailures(t *testing.T) {
 		trace         string // part of it
 	}{
 		{"error", "baseline", 1, "train: diverged", ""},
-		{"nil error", "baseline", 1, "train: %!v(PANIC=Error method: runtime error: invalid memory address or nil pointer dereference)", ""},
+		{"nil error", "baseline", 1, "train: <nil>", ""},
 		{"error with a trace", "baseline", 1, "evaluate_train: wrapped: traced", "at model.go:1"},
 		{"panic", "baseline", 2, "panic in Train: index out of luck", "model_test.go"},
 		{"trained panics", "baseline", 2, "panic in TrainedSteps: no checkpoint", "model_test.go"},

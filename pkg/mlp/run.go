@@ -37,6 +37,8 @@ type Run struct {
 type sink interface {
 	// Send fails on a message that cannot be sent.
 	Send(message any) error
+	// Put is Send for a message that another follows soon.
+	Put(message any) error
 	Metric(name string, step int64, value float64) error
 }
 

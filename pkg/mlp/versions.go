@@ -42,7 +42,7 @@ type Version struct {
 }
 
 // Versions are the versions of a model. A version that is not right is kept, and refused, with the field and the reason,
-// when the pipeline asks for the list: nothing of the model is trained then.
+// when the pipeline asks for the list: before anything is trained. The others run.
 type Versions struct {
 	defaults Version
 	added    []candidate
@@ -159,22 +159,23 @@ func (c *candidate) event() wire.Event {
 	return wire.Event{Type: wire.VersionInfo, Version: v, Error: cutText(c.problem)}
 }
 
-// find returns the version called name, or why it cannot be executed.
-func (p *program) find(name string) (Version, error) {
-	var refused error
-	for i := range p.versions {
-		switch c := &p.versions[i]; {
-		case c.Name != name:
-		case c.problem == "":
-			return c.Version, nil
-		default:
-			refused = fmt.Errorf("version %s: %s", harmless(name), c.problem)
+// find returns the version called name, or why it cannot be executed. It does not look at the others: a process that
+// executes one version of very many must not pay for all.
+func (vs *Versions) find(name string) (Version, error) {
+	if vs != nil {
+		for i := range vs.added {
+			if c := vs.added[i]; c.Name == name {
+				if c.problem == "" {
+					c.check(i+1, nil)
+				}
+				if c.problem != "" {
+					return Version{}, fmt.Errorf("version %s: %s", harmless(name), c.problem)
+				}
+				return c.Version, nil
+			}
 		}
 	}
-	if refused == nil {
-		refused = fmt.Errorf("version %s does not exist", harmless(name))
-	}
-	return Version{}, refused
+	return Version{}, fmt.Errorf("version %s does not exist", harmless(name))
 }
 
 // badSuffix says what keeps s from being part of a file name.

@@ -59,6 +59,7 @@ type child struct {
 
 // Guard is the main program of the guardian. It returns its exit status.
 func Guard() int {
+	runtime.GOMAXPROCS(1) // it has little to do, and the models shall have the rest
 	// The kernel sends a child its parent-death signal when the thread that started it ends: this one stays.
 	runtime.LockOSThread()
 	// Signals are for the pipeline to act on. They are caught, not ignored: models would inherit that.

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -30,21 +30,38 @@ func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// orphans returns the children of this process other than known.
+// orphans returns the children of this process other than known. The kernel gives orphans to the first thread of their
+// new parent; those that were started by another thread are known.
 func orphans(known map[int]child) []int {
 	var pids []int
-	self := os.Getpid()
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", self))
-	for _, file := range tasks {
-		list, _ := os.ReadFile(file)
-		for _, field := range strings.Fields(string(list)) {
-			pid, err := strconv.Atoi(field)
-			if _, ok := known[pid]; err == nil && !ok {
-				pids = append(pids, pid)
-			}
+	for _, field := range strings.Fields(readProc(ownChildren())) {
+		pid, err := strconv.Atoi(field)
+		if _, ok := known[pid]; err == nil && !ok {
+			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+var ownChildren = sync.OnceValue(func() int {
+	fd, err := syscall.Open(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+})
+
+// readProc reads all of a file of /proc that is open.
+func readProc(fd int) string {
+	var text []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := syscall.Pread(fd, buf, int64(len(text)))
+		if err != nil || n <= 0 {
+			return string(text)
+		}
+		text = append(text, buf[:n]...)
+	}
 }
 
 // carries reports whether the process was started by run runID.

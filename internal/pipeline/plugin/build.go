@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -48,11 +49,13 @@ func (e *BuildError) Error() string { return fmt.Sprintf("build %s: %s", e.Model
 
 // Hint says what to do, when that is not in the output. It may be empty.
 func (e *BuildError) Hint() string {
-	if !e.own && strings.Contains(e.Output, "no required module provides package") {
-		return fmt.Sprintf("models that import other modules need a go.mod: write `cd %s && go mod init models && go mod tidy`", e.Dir)
+	if m := missingPackage.FindStringSubmatch(e.Output); m != nil && !e.own {
+		return fmt.Sprintf("models that import other modules need a go.mod; in %s write `go mod init models && go get %s`", e.Dir, m[1])
 	}
 	return ""
 }
+
+var missingPackage = regexp.MustCompile(`(?:no required module provides|cannot find module providing) package ([^\s;:]+)`)
 
 // firstLine returns the first line of the go command's output that says something.
 func firstLine(output string) string {
@@ -90,6 +93,7 @@ type run struct {
 	cache
 	settings settings
 	flags    string // hash of settings and buildFlags
+	goes     string // what the go command is and can do
 	sdkFiles sdkSource
 	tool     toolchain
 	toolErr  error
@@ -152,9 +156,10 @@ func (b *Builder) begin(ctx context.Context) (*run, error) {
 	r := &run{cache: cache{dir}, settings: readSettings(env), sdkFiles: b.sdk, ctx: ctx}
 	h := sha256.New()
 	writeMap(h, "env", r.settings.set)
-	fmt.Fprintln(h, r.settings.cgo, buildFlags)
+	fmt.Fprintln(h, buildFlags)
 	r.flags = sum16(h)
 	r.tool, r.toolErr = findToolchain(ctx, r.settings, r.toolchainMemo())
+	r.goes = fmt.Sprintf("%s cgo=%t", r.tool.version, r.settings.cgo)
 	r.context = r.settings.context(r.tool.language())
 	return r, nil
 }
@@ -199,7 +204,7 @@ func (r *run) look(m Model) (Result, *job) {
 // command its version is not compared: what was built still works.
 func (r *run) unchanged(m Model) (Program, bool) {
 	f, ok := r.load(m)
-	if !ok || f.Settings != r.flags || f.SDK != "" && f.SDK != r.sdkFiles.hash || r.toolErr == nil && f.Go != r.tool.version {
+	if !ok || f.Settings != r.flags || f.SDK != "" && f.SDK != r.sdkFiles.hash || r.toolErr == nil && f.Go != r.goes {
 		return Program{}, false
 	}
 	file := r.binary(f.Key)
@@ -231,7 +236,7 @@ func (r *run) prepare(m Model) (*job, error) {
 	j := &job{model: m, project: p, inputs: in}
 	h := sha256.New()
 	// The paths are part of it because they are part of the binary: they stand in stack traces.
-	fmt.Fprintf(h, "format %d\n%q %q %q %d\n%s %q %q\n", manifestFormat, p.root, p.dir, m.Path, m.Kind, r.flags, r.tool.version, r.tool.root)
+	fmt.Fprintf(h, "format %d\n%q %q %q %d\n%s %q %q\n", manifestFormat, p.root, p.dir, m.Path, m.Kind, r.flags, r.goes, r.tool.root)
 	writeMap(h, "file", in.Files)
 	writeMap(h, "build", in.Build)
 	if p.carried {
@@ -254,7 +259,7 @@ func (r *run) finish(j *job, file string, same bool) (Program, error) {
 		}
 		touch(file, info)
 		f := manifest{
-			Go: r.tool.version, Settings: r.flags, Key: j.key, Size: info.Size(), Fingerprint: print, Inputs: j.inputs,
+			Go: r.goes, Settings: r.flags, Key: j.key, Size: info.Size(), Fingerprint: print, Inputs: j.inputs,
 		}
 		if j.project.carried {
 			f.SDK = r.sdkFiles.hash

@@ -77,7 +77,7 @@ type manifest struct {
 	Format      int
 	Path        string // of the model
 	Kind        Kind
-	Go          string // version of the toolchain
+	Go          string // version of the toolchain, and whether it has a C compiler
 	Settings    string // hash of environment and flags
 	SDK         string // hash of the SDK when it is the carried one
 	Key         string // name of the binary

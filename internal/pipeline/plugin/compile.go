@@ -252,7 +252,7 @@ func (r *run) compile(p *project, work workplace, virtual map[string][]byte, out
 			return "", err
 		}
 	}
-	if len(overlaid) > 0 || r.settings.flag("mod") == "mod" { // that one would write to go.mod
+	if r.mustBeReadonly(p, len(overlaid) > 0) {
 		args = append(args, "-mod=readonly")
 	}
 	replace := map[string]string{}
@@ -308,4 +308,15 @@ func (r *run) compile(p *project, work workplace, virtual map[string][]byte, out
 	}
 	output, readErr := io.ReadAll(io.LimitReader(log, maxOutput))
 	return string(output), errors.Join(err, readErr)
+}
+
+// mustBeReadonly tells whether the default of -mod, which gives the better messages, would not do: -mod=mod in GOFLAGS
+// writes to go.mod, and vendor cannot be used beside an overlaid go.mod.
+func (r *run) mustBeReadonly(p *project, overlaid bool) bool {
+	mod := r.settings.flag("mod")
+	if !overlaid {
+		return mod == "mod"
+	}
+	info, err := os.Stat(filepath.Join(p.dir, "vendor"))
+	return mod != "" || err == nil && info.IsDir()
 }

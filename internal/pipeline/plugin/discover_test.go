@@ -119,7 +119,7 @@ func TestDiscover(t *testing.T) {
 	want := map[string]Kind{
 		"softmax": GoFolder, "generated": GoFolder, "platform": GoFolder, "linked": GoFolder, "brokenfolder": GoFolder,
 		"tiny.go": GoFile, "loose.go": GoFile, "broken.go": GoFile, "files/a.go": GoFile, "files/b.go": GoFile,
-		"scripts/a.go": GoFile, "vision/deep/er/m.go": GoFile,
+		"scripts/a.go": GoFile, "vision/deep/er": GoFolder,
 		"vision/resnet.py": Python, "vision/typed.py": Python, "vision/native.py": Executable, "shell": Executable,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

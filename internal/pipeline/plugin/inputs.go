@@ -139,15 +139,19 @@ func (in *inputs) folder(dir string, c build.Context, kind map[string]string) (i
 		return nil, err
 	}
 	in.Dirs[in.name(dir)] = names
-	p, _ := c.ImportDir(dir, 0) // an error is for the compiler to show
-	left := slices.Concat(p.IgnoredGoFiles, p.IgnoredOtherFiles)
-	for _, name := range names {
-		to := kind
-		if slices.Contains(left, name) || name == "go.mod" {
-			to = in.Watch
-		}
-		if err := in.add(to, filepath.Join(dir, name)); err != nil {
+	all := map[string]string{}
+	for _, name := range names { // first of all, as it refuses what would be waited for
+		if err := in.add(all, filepath.Join(dir, name)); err != nil {
 			return nil, err
+		}
+	}
+	p, _ := c.ImportDir(dir, 0) // an error is for the compiler to show
+	left := slices.Concat(p.IgnoredGoFiles, p.IgnoredOtherFiles, []string{"go.mod"})
+	for name, sum := range all {
+		if slices.Contains(left, path.Base(name)) {
+			in.Watch[name] = sum
+		} else {
+			kind[name] = sum
 		}
 	}
 	return p.Imports, in.embed(dir, p.EmbedPatterns, kind)
@@ -243,12 +247,14 @@ func (in *inputs) path(name string) string {
 	return filepath.Join(in.Root, filepath.FromSlash(name))
 }
 
-// add notes the content of a file that can be read. One that is no file (a FIFO, a dangling link) is the compiler's matter.
+// add notes the content of a file. A folder with the name of a source is none, and a dangling link is the compiler's matter.
 func (in *inputs) add(to map[string]string, file string) error {
 	sum, err := hashFile(file)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoFile) {
-		to[in.name(file)] = ""
+	if errors.Is(err, errFolder) {
 		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
 	to[in.name(file)] = sum
 	return err
@@ -307,7 +313,7 @@ func writeMap(w io.Writer, what string, m map[string]string) {
 	}
 }
 
-var errNoFile = errors.New("not a file")
+var errFolder = errors.New("it is a folder")
 
 // hashFile returns 16 hex digits of the SHA-256 of a file's content.
 func hashFile(file string) (string, error) {
@@ -315,8 +321,11 @@ func hashFile(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() { // opening a FIFO would wait for ever
-		return "", fmt.Errorf("%s: %w", file, errNoFile)
+	if info.IsDir() {
+		return "", fmt.Errorf("%s: %w", file, errFolder)
+	}
+	if !info.Mode().IsRegular() { // opening a FIFO would wait for ever, here and in the go command
+		return "", fmt.Errorf("%s is not a regular file", file)
 	}
 	f, err := os.Open(file)
 	if err != nil {

@@ -36,7 +36,13 @@ func NewWriter(w io.Writer) *Writer {
 }
 
 // Send writes a Command or an Event at once, after all that was written before it.
-func (w *Writer) Send(message any) error {
+func (w *Writer) Send(message any) error { return w.put(message, 0) }
+
+// Put is Send for a message that another follows soon: it waits for that one, or for Flush.
+func (w *Writer) Put(message any) error { return w.put(message, flushSize) }
+
+// put flushes when at least enough bytes have come together.
+func (w *Writer) put(message any, enough int) error {
 	line, err := json.Marshal(message)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
@@ -47,6 +53,9 @@ func (w *Writer) Send(message any) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.buf = append(append(w.buf, line...), '\n')
+	if w.err == nil && len(w.buf) < enough {
+		return nil
+	}
 	return w.flush(time.Now())
 }
 

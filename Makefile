@@ -1,0 +1,51 @@
+# make run and make test do all the set-up; make help lists the rest.
+
+GO      ?= go
+BIN     := bin/mlpipeline
+LDFLAGS := -s -w
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py') go.mod go.sum
+
+.PHONY: run build install test test-real lint bench cross clean help
+
+run: build ## build mlpipeline and run the sample project for real; a second time nothing is left to do
+	$(BIN) -C examples/sample-project -r -u
+
+build: $(BIN) ## build bin/mlpipeline
+
+$(BIN): $(SOURCES)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/mlpipeline
+
+install: ## put mlpipeline where go install puts programs
+	CGO_ENABLED=0 $(GO) install -trimpath -ldflags '$(LDFLAGS)' ./cmd/mlpipeline
+
+test: ## all tests that need Go, a C compiler (for the race detector) and python3
+	@command -v python3 >/dev/null || { echo 'make test: python3 is missing: models in Python are tested too' >&2; exit 1; }
+	$(GO) test -race ./...
+
+test-real: ## tests against real third-party programs; installs their Debian packages
+	./test/real/install
+	$(GO) test -count=1 -tags real ./test/real/...
+
+lint: ## gofmt, vet, staticcheck, tidy
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+bench: ## the ratios of docs/performance.md, measured side by side
+	$(GO) run ./test/bench
+
+cross: ## build for every platform, into dist/
+	@for p in $(PLATFORMS); do \
+	  echo "dist/mlpipeline-$${p%/*}-$${p#*/}"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/mlpipeline-$${p%/*}-$${p#*/} ./cmd/mlpipeline || exit 1; \
+	done
+
+clean: ## remove what make has built
+	rm -rf bin dist
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)

@@ -1,0 +1,85 @@
+package outputs
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// AppendBlock appends the block of a finished run to the output file of this host, whole or not at all.
+func (f Folder) AppendBlock(run Run) error {
+	file, err := os.OpenFile(f.OutputFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	if err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	_, err = file.WriteString(block(run))
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+func block(run Run) string {
+	var b strings.Builder
+	b.WriteString(strings.Repeat("-", 80) + "\n")
+	line := func(key, value string) {
+		if value == "" {
+			return
+		}
+		for i, l := range CleanLines(value) {
+			if i > 0 {
+				key = ""
+			}
+			fmt.Fprintf(&b, "%-12s %s\n", key, l)
+		}
+	}
+	line("model", run.Model)
+	line("version", run.Version)
+	line("run", run.ID)
+	when := run.Started.Local().Format("2006-01-02 15:04:05")
+	line("started", fmt.Sprintf("%s on %s, took %s", when, run.Host, Duration(run.Seconds)))
+	steps := fmt.Sprintf("%d of %d", run.Steps.Done, run.Steps.Total)
+	if run.Steps.Before > 0 {
+		steps += fmt.Sprintf(", %d of them trained before", run.Steps.Before)
+	}
+	line("steps", steps)
+	line("training", FormatMetrics(run.Results[wire.SetTraining]))
+	line("train set", FormatMetrics(run.Results[wire.SetTrain]))
+	line("test set", FormatMetrics(run.Results[wire.SetTest]))
+	line("parameters", string(run.Parameters))
+	line("data", run.Data.Loader+fmt.Sprintf(", %d train samples, %d test samples", run.Data.TrainSamples, run.Data.TestSamples))
+	line("model dir", run.Dir)
+	line("summary", run.Summary.Model)
+	line("", run.Summary.Data)
+	line("", run.Summary.Run)
+	return b.String()
+}
+
+// FormatMetrics writes metrics as "accuracy=0.9712 loss=0.0931", by name.
+func FormatMetrics(metrics map[string]wire.Float) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(metrics)) {
+		parts = append(parts, fmt.Sprintf("%s=%.4g", Clean(name), float64(metrics[name])))
+	}
+	return strings.Join(parts, " ")
+}
+
+// Duration writes seconds as a person reads them.
+func Duration(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,108 @@
+package outputs
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// A Folder is an outputs folder as one host sees it.
+type Folder struct {
+	Dir  string
+	Host string // names the files that this machine writes
+}
+
+// NewFolder returns the outputs folder dir of a machine.
+func NewFolder(dir, host string) Folder {
+	host = strings.Map(func(r rune) rune {
+		if r == '/' || r < ' ' {
+			return '_'
+		}
+		return r
+	}, host)
+	if host == "" {
+		host = "localhost"
+	}
+	return Folder{Dir: dir, Host: host}
+}
+
+// LogFile, OutputFile and HistoryFile are the files that grow with each execution on this host.
+func (f Folder) LogFile() string     { return filepath.Join(f.Dir, "log-"+f.Host) }
+func (f Folder) OutputFile() string  { return filepath.Join(f.Dir, "output-"+f.Host) }
+func (f Folder) HistoryFile() string { return filepath.Join(f.Dir, historyPrefix+f.Host) }
+
+// RunDir is the folder of the record of a run.
+func (f Folder) RunDir(run string) string { return filepath.Join(f.Dir, "runs", run) }
+
+// ModelDir is the model directory of the versions of model that have suffix.
+func (f Folder) ModelDir(model, suffix string) string {
+	name := filepath.FromSlash(model)
+	if suffix != "" {
+		name += "-" + suffix
+	}
+	return filepath.Join(f.Dir, "model_ckpts", name)
+}
+
+// NewRunID returns a name for a run: the time to the millisecond, so that names sort by it, and a random tail, so that no
+// two machines make the same one.
+func NewRunID(now time.Time) string {
+	var tail [5]byte
+	rand.Read(tail[:])
+	stamp := strings.Replace(now.UTC().Format("20060102-150405.000"), ".", "", 1)
+	return stamp + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(tail[:]))
+}
+
+// A HeldError says who else is executing.
+type HeldError struct{ Holder string }
+
+func (e *HeldError) Error() string { return "this project is being executed already by " + e.Holder }
+
+// A Lock keeps a second execution on this host out.
+type Lock struct{ lock *flock.Flock }
+
+func lockFile(dir, host string) string { return filepath.Join(dir, ".lock-"+host) }
+
+// Lock takes the lock of this host, for holder. It fails with a HeldError when it is taken.
+func (f Folder) Lock(holder string) (*Lock, error) {
+	if err := os.MkdirAll(f.Dir, 0o777); err != nil {
+		return nil, fmt.Errorf("make outputs folder: %w", err)
+	}
+	path := lockFile(f.Dir, f.Host)
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if !ok {
+		who, _ := os.ReadFile(path)
+		return nil, &HeldError{Holder: Clean(strings.TrimSpace(string(who)))}
+	}
+	if err := os.WriteFile(path, []byte(holder+"\n"), 0o666); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return &Lock{lock}, nil
+}
+
+// Close gives the lock back. Its file stays: to delete it could take the lock of the next holder away.
+func (l *Lock) Close() error { return l.lock.Close() }
+
+// Executing reports whether an execution on host holds its lock in this folder. It is known where the file system shares
+// locks between machines, and on this machine.
+func (f Folder) Executing(host string) bool {
+	path := lockFile(f.Dir, host)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
+	ok, err := lock.TryRLock()
+	lock.Close()
+	return err == nil && !ok
+}

@@ -1,0 +1,250 @@
+package outputs
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const historyPrefix = "history-"
+
+// A Past is the last that the journals say of one version.
+type Past struct {
+	Event      string // Started, Finished, Failed or Interrupted
+	Parameters uint64
+	Code       uint64
+	Host       string
+	time       int64 // milliseconds since 1970
+	file       int   // its line: in which of the history's files,
+	offset     int64 // and where
+}
+
+// A History is what the journals of all hosts say together.
+type History struct {
+	// Warnings tells of lines that could not be read, with file and line.
+	Warnings []string
+
+	last  map[string]map[string]Past // by model and version
+	files []string
+}
+
+// ReadHistory reads the journals of all hosts. It needs no lock: a line that is being written is left for later.
+func (f Folder) ReadHistory() (*History, error) {
+	h := &History{last: map[string]map[string]Past{}}
+	files, err := filepath.Glob(filepath.Join(quoteGlob(f.Dir), historyPrefix+"*"))
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	for _, file := range files {
+		if err := h.read(file); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+func quoteGlob(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// Last returns the last that is known of a version.
+func (h *History) Last(model, version string) (Past, bool) {
+	p, ok := h.last[model][version]
+	return p, ok
+}
+
+// Versions returns what is known of all versions of a model.
+func (h *History) Versions(model string) map[string]Past { return h.last[model] }
+
+// Event reads the whole line behind p.
+func (h *History) Event(p Past) (Event, error) {
+	file, err := os.Open(h.files[p.file])
+	if err != nil {
+		return Event{}, fmt.Errorf("read history: %w", err)
+	}
+	defer file.Close()
+	line, err := bufio.NewReader(io.NewSectionReader(file, p.offset, 1<<62)).ReadBytes('\n')
+	if err != nil && err != io.EOF {
+		return Event{}, fmt.Errorf("read history: %w", err)
+	}
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return Event{}, fmt.Errorf("read history %s: %w", h.files[p.file], err)
+	}
+	return e, nil
+}
+
+// read reads one journal.
+func (h *History) read(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	defer file.Close()
+	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
+	h.files = append(h.files, path)
+	r := bufio.NewReaderSize(file, 1<<20)
+	var offset int64
+	for number := 1; ; number++ {
+		line, err := r.ReadSlice('\n')
+		length := int64(len(line))
+		tooLong := false
+		for errors.Is(err, bufio.ErrBufferFull) {
+			tooLong = true
+			line, err = r.ReadSlice('\n')
+			length += int64(len(line))
+		}
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("read history %s: %w", path, err)
+		}
+		if err == io.EOF {
+			// What has no newline yet is being written, or torn: then its writer will see to it.
+			return nil
+		}
+		l, ok := scanned{}, false
+		if !tooLong {
+			l, ok = scanLine(bytes.TrimRight(line, "\r\n"))
+		}
+		switch {
+		case !ok:
+			h.Warnings = append(h.Warnings, fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number))
+		case l.format > JournalFormat:
+			return fmt.Errorf("%s:%d: written by a newer mlpipeline (format %d; this one reads up to %d)", path, number, l.format, JournalFormat)
+		case l.event != "" && len(l.version) > 0:
+			h.add(l, Past{l.event, l.parameters, l.code, host, l.time, len(h.files) - 1, offset})
+		}
+		offset += length
+	}
+}
+
+// add takes the event in, unless another host has told of a later one.
+func (h *History) add(l scanned, p Past) {
+	versions := h.last[string(l.model)]
+	if versions == nil {
+		versions = map[string]Past{}
+		h.last[string(l.model)] = versions
+	}
+	// Within one journal the order of the lines counts: clocks are put back.
+	if old, known := versions[string(l.version)]; !known || old.file == p.file || old.time <= p.time {
+		versions[string(l.version)] = p
+	}
+}
+
+// scanned is what scanLine finds in a line. Its event is empty when it is none of those that tell of a version.
+type scanned struct {
+	event            string
+	model, version   []byte
+	time             int64
+	parameters, code uint64
+	format           int
+}
+
+// scanLine takes the first fields from the line of a journal. A line in the notation that Journal writes, with names
+// that need no escapes, is not decoded as JSON: that would take seven times as long.
+func scanLine(line []byte) (l scanned, ok bool) {
+	rest := line
+	field := func(key string) (value []byte) {
+		if rest, ok = bytes.CutPrefix(rest, []byte(key)); !ok {
+			return nil
+		}
+		end := bytes.IndexByte(rest, '"')
+		if ok = end >= 0; !ok {
+			return nil
+		}
+		value, rest = rest[:end], rest[end+1:]
+		ok = bytes.IndexByte(value, '\\') < 0
+		return value
+	}
+	ok = true
+	var event, when, parameters, code []byte
+	for _, f := range []struct {
+		key   string
+		value *[]byte
+	}{
+		{`{"event":"`, &event}, {`,"model":"`, &l.model}, {`,"version":"`, &l.version}, {`,"run":"`, nil},
+		{`,"time":"`, &when}, {`,"parameters":"`, &parameters}, {`,"code":"`, &code},
+	} {
+		value := field(f.key)
+		if !ok {
+			return scanSlowly(line)
+		}
+		if f.value != nil {
+			*f.value = value
+		}
+	}
+	if len(rest) == 0 || rest[len(rest)-1] != '}' || string(event) == Opened {
+		return scanSlowly(line)
+	}
+	l.event = known(string(event))
+	var fine [3]bool
+	l.time, fine[0] = scanTime(when)
+	l.parameters, fine[1] = scanHex(parameters)
+	l.code, fine[2] = scanHex(code)
+	if fine != [3]bool{true, true, true} {
+		return scanSlowly(line)
+	}
+	return l, true
+}
+
+func scanSlowly(line []byte) (scanned, bool) {
+	var e Event
+	if json.Unmarshal(line, &e) != nil || e.Event == "" {
+		return scanned{}, false
+	}
+	l := scanned{event: known(e.Event), model: []byte(e.Model), version: []byte(e.Version), time: e.Time.UnixMilli(), format: e.Format}
+	l.parameters, _ = strconv.ParseUint(e.Parameters, 16, 64)
+	l.code, _ = strconv.ParseUint(e.Code, 16, 64)
+	return l, true
+}
+
+// known returns event when it is one that tells of a version, without allocating it.
+func known(event string) string {
+	for _, e := range []string{Started, Finished, Failed, Interrupted} {
+		if event == e {
+			return e
+		}
+	}
+	return ""
+}
+
+func scanHex(b []byte) (n uint64, ok bool) {
+	if len(b) != 16 {
+		return 0, len(b) == 0
+	}
+	for _, c := range b {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			n = n<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// scanTime reads a time in the notation of journalTime.
+func scanTime(b []byte) (ms int64, ok bool) {
+	if len(b) != len(journalTime) || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[23] != 'Z' {
+		return 0, false
+	}
+	ok = true
+	number := func(from, to int) (n int) {
+		for _, c := range b[from:to] {
+			ok = ok && '0' <= c && c <= '9'
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	t := time.Date(number(0, 4), time.Month(number(5, 7)), number(8, 10), number(11, 13), number(14, 16), number(17, 19), number(20, 23)*1e6, time.UTC)
+	return t.UnixMilli(), ok
+}

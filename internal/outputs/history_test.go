@@ -1,0 +1,271 @@
+package outputs
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// journalOf writes the journal of a host with events of version v of model m at the times given, in milliseconds; each has
+// its own time as its fingerprint of the code.
+func journalOf(t *testing.T, dir, host string, times ...int64) {
+	t.Helper()
+	j, _ := openJournal(t, NewFolder(dir, host))
+	for _, ms := range times {
+		appendAll(t, j, Event{Event: Finished, Model: "m", Version: "v", Time: at(ms), Code: fmt.Sprintf("%016x", ms)})
+	}
+}
+
+func TestHistoryMergesHosts(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a, b []int64
+		host string
+		code uint64
+	}{
+		{"the later counts, not the first read", []int64{10}, []int64{20}, "b", 20},
+		{"nor the last read", []int64{20}, []int64{10}, "a", 20},
+		{"on one host the order counts: its clock was put back", []int64{20, 10}, nil, "a", 10},
+		{"and so it does between others", []int64{5}, []int64{30, 10}, "b", 10},
+		{"several from each", []int64{10, 40}, []int64{20, 30}, "a", 40},
+		{"several from each, read last", []int64{20, 30}, []int64{10, 40}, "b", 40},
+		// A host's line is no older than the one before it, whatever its clock says: else it would depend on the names of the
+		// hosts which one counts.
+		{"clock put back, read first", []int64{30, 10}, []int64{20}, "a", 10},
+		{"clock put back, read last", []int64{20}, []int64{30, 10}, "b", 10},
+	} {
+		dir := t.TempDir()
+		journalOf(t, dir, "a", c.a...)
+		journalOf(t, dir, "b", c.b...)
+		past, ok := readHistory(t, NewFolder(dir, "c")).Last("m", "v")
+		if !ok || past.Host != c.host || past.Code != c.code {
+			t.Errorf("%s: host %s, event at %d; want %s, %d", c.name, past.Host, past.Code, c.host, c.code)
+		}
+	}
+}
+
+func TestHistoryOfAFolderWithOddNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), `a[b]*?\c`)
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	journalOf(t, dir, "host[1]", 1)
+	past, ok := readHistory(t, NewFolder(dir, "x")).Last("m", "v")
+	if !ok || past.Host != "host[1]" {
+		t.Errorf("%+v, %t", past, ok)
+	}
+	if h := readHistory(t, NewFolder(filepath.Join(dir, "none"), "x")); len(h.Versions("m")) > 0 || len(h.Warnings) > 0 {
+		t.Errorf("a folder that is not there: %+v", h)
+	}
+}
+
+func TestHistoryWarnsOfABadLine(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	for _, bad := range []string{"garbage", "", "{}", "[]", "\x00\x00\x00", `{"event":"finished"`, `{"event":7}`, strings.Repeat("x", 8<<20)} {
+		os.Remove(f.HistoryFile())
+		j, _ := openJournal(t, f)
+		event := func(version string) Event { return Event{Event: Finished, Model: "m", Version: version, Time: at(0)} }
+		appendAll(t, j, event("before"))
+		j.file.WriteString(bad + "\n")
+		appendAll(t, j, event("after"))
+		h := readHistory(t, f)
+		if len(h.Warnings) != 1 || !strings.HasPrefix(h.Warnings[0], f.HistoryFile()+":3: ") || len(h.Warnings[0]) > 4096 {
+			t.Errorf("%.40q: warnings %.300q", bad, h.Warnings)
+		}
+		for _, version := range []string{"before", "after"} {
+			past, ok := h.Last("m", version)
+			if e, err := h.Event(past); !ok || err != nil || e.Version != version {
+				t.Errorf("%.40q: %s: %t, %v, %q", bad, version, ok, err, e.Version)
+			}
+		}
+	}
+}
+
+func TestHistoryRefusesANewerFormat(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	j, _ := openJournal(t, f)
+	appendAll(t, j, allKinds()[0], Event{Event: Opened, Time: at(9), Format: 2, Host: "host"})
+	_, err := f.ReadHistory()
+	if err == nil || !strings.HasPrefix(err.Error(), f.HistoryFile()+":3: ") || !strings.Contains(err.Error(), "format 2") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestHistoryIgnoresWhatItDoesNotKnow(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	j, _ := openJournal(t, f)
+	appendAll(t, j, Event{Event: Finished, Model: "m", Version: "v", Time: at(1)}, Event{Event: "renamed", Model: "m", Version: "v", Time: at(2)})
+	j.file.WriteString(`{"later":"field", "version": "w","model":"m","event":"failed","time":"2024-01-01T01:00:00+01:00"}` + "\r\n")
+	h := readHistory(t, f)
+	if past, _ := h.Last("m", "v"); past.Event != Finished || len(h.Warnings) > 0 {
+		t.Errorf("%+v, warnings %q", past, h.Warnings)
+	}
+	if past, _ := h.Last("m", "w"); past.Event != Failed {
+		t.Errorf("%+v", past)
+	}
+}
+
+// An event may be longer than a message of the protocol: it has the results of three.
+func TestHistoryReadsEveryLineThatAJournalWrites(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	j, _ := openJournal(t, f)
+	metrics := map[string]wire.Float{}
+	for i := range 30_000 {
+		metrics[fmt.Sprintf("accuracy of class %d", i)] = 0.5
+	}
+	want := Event{Event: Finished, Model: "m", Version: "v", Time: at(1), Results: Results{
+		wire.SetTraining: metrics, wire.SetTrain: metrics, wire.SetTest: metrics,
+	}}
+	appendAll(t, j, want)
+	h := readHistory(t, f)
+	past, ok := h.Last("m", "v")
+	if !ok || len(h.Warnings) > 0 {
+		t.Fatalf("known %t, warnings %q", ok, h.Warnings)
+	}
+	got, err := h.Event(past)
+	if err != nil || !cmp.Equal(want, got, sameEvent) {
+		t.Errorf("not what was written, error %v", err)
+	}
+}
+
+func TestHistoryFindsNamesThatNeedEscapes(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	j, _ := openJournal(t, f)
+	names := []string{`"`, `\`, `a"b\c`, "<b>&", "é", "\u2028", "🙂", "\x7f", `{"event":"`, "../x", "a\tb"}
+	for _, name := range names {
+		appendAll(t, j, Event{Event: Finished, Model: name, Version: name, Time: at(0)})
+	}
+	h := readHistory(t, f)
+	for _, name := range names {
+		past, ok := h.Last(name, name)
+		if e, err := h.Event(past); !ok || err != nil || e.Model != name || e.Version != name {
+			t.Errorf("%q: %t, %v, %+v", name, ok, err, e)
+		}
+	}
+}
+
+// FuzzScanLine: a line that holds an event is read as encoding/json reads it, in whatever notation its strings are.
+func FuzzScanLine(f *testing.F) {
+	add := func(e Event) {
+		f.Add(e.Event, e.Model, e.Version, e.Run, e.Time.UnixMilli(), e.Parameters, e.Code, e.Cause, int64(e.Format), e.Step)
+	}
+	for _, e := range allKinds() {
+		add(e)
+	}
+	add(Event{Event: Opened, Format: 2, Host: "h", Time: at(0)})
+	add(Event{Event: Finished, Model: `a"\`, Version: "<é>", Run: "\xff", Parameters: "x", Code: "ABCDEF0123456789", Cause: `"}`, Time: at(0)})
+	add(Event{Event: `fin"ished`, Parameters: "10000000000000000", Code: " 0123456789abcde", Time: at(-1e14)})
+	f.Fuzz(func(t *testing.T, event, model, version, run string, ms int64, parameters, code, cause string, format, step int64) {
+		e := Event{Event: event, Model: model, Version: version, Run: run, Time: at(ms % 1e14), Parameters: parameters, Code: code, Cause: cause, Format: int(format), Step: step}
+		if y := e.Time.Year(); y < 0 || y > 9999 {
+			t.Skip() // RFC 3339 has no such year
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, wantOK := scanSlowly(line)
+		got, ok := scanLine(line)
+		if event == Opened && got.format != int(format) {
+			t.Errorf("%s: format %d", line, got.format)
+		}
+		if got.format = want.format; !wantOK { // only the first line's format counts
+			return
+		}
+		if !ok || !cmp.Equal(want, got, cmp.AllowUnexported(scanned{}), sameBytes) {
+			t.Errorf("%s\nread as %+v, %t\njson    %+v", line, got, ok, want)
+		}
+		if got.time != ms%1e14+1_700_000_000_000 {
+			t.Errorf("%s: time %d", line, got.time)
+		}
+	})
+}
+
+var sameBytes = cmp.Comparer(func(a, b []byte) bool { return string(a) == string(b) })
+
+// FuzzScanLineRaw: no line makes it fail, and one in the journal's own notation is read as encoding/json reads it.
+func FuzzScanLineRaw(f *testing.F) {
+	for _, e := range allKinds() {
+		line, _ := json.Marshal(e)
+		f.Add(line)
+		f.Add(line[:len(line)/2])
+	}
+	f.Add([]byte(`{"event":"finished","model":"","version":"","run":"","time":"","parameters":"","code":""`))
+	f.Add([]byte("{\"event\":\"finished\",\"model\":\"\xff\x00"))
+	f.Add([]byte("null"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		got, ok := scanLine(line)
+		var e Event
+		if json.Unmarshal(line, &e) != nil || e.Event == "" {
+			return
+		}
+		if own, err := json.Marshal(e); err != nil || string(own) != string(line) {
+			return
+		}
+		if want, _ := scanSlowly(line); !ok || !cmp.Equal(want, got, cmp.AllowUnexported(scanned{}), sameBytes) {
+			t.Errorf("%s\nread as %+v, %t\njson    %+v", line, got, ok, want)
+		}
+	})
+}
+
+// BenchmarkReadHistory reads a history of 1,000,000 lines: each of 500,000 versions was started and has finished.
+func BenchmarkReadHistory(b *testing.B) {
+	const lines = 1_000_000
+	f := NewFolder(b.TempDir(), "host")
+	file, err := os.Create(f.HistoryFile())
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := bufio.NewWriterSize(file, 1<<20)
+	opened, _ := json.Marshal(Event{Event: Opened, Time: at(0), Format: JournalFormat, Host: "host"})
+	w.Write(append(opened, '\n'))
+	event := func(e Event) []byte {
+		e.Model, e.Version, e.Run, e.Time = "MODEL", "VERSION", "20240101-000000000-abcdefgh", at(0)
+		e.Parameters, e.Code = "0123456789abcdef", "fedcba9876543210"
+		line, err := json.Marshal(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return append(line, '\n')
+	}
+	started := string(event(Event{Event: Started, Dir: "model_ckpts/softmax"}))
+	finished := string(event(Event{Event: Finished, Step: 1000, Seconds: 1.5, Results: Results{
+		wire.SetTrain: {"accuracy": 0.987, "loss": 0.0625}, wire.SetTest: {"accuracy": 0.971, "loss": 0.0931},
+	}}))
+	for i := range lines / 2 {
+		names := strings.NewReplacer("MODEL", fmt.Sprintf("model_%d", i%10), "VERSION", fmt.Sprintf("version-%d", i))
+		names.WriteString(w, started)
+		names.WriteString(w, finished)
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	file.Close()
+
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var h *History
+	for b.Loop() {
+		if h, err = f.ReadHistory(); err != nil || len(h.Warnings) > 0 {
+			b.Fatal(err, h.Warnings)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if past, ok := h.Last("model_9", "version-499999"); !ok || past.Event != Finished {
+		b.Errorf("%+v, %t", past, ok)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/line")
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB-held")
+	b.ReportMetric(float64(after.Sys)/(1<<20), "MB-from-system")
+}

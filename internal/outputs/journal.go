@@ -1,0 +1,156 @@
+package outputs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// JournalFormat is the version of the journal that is written. Older ones stay readable.
+const JournalFormat = 1
+
+// Kinds of Event.
+const (
+	Opened      = "journal" // the first line of a journal
+	Started     = "started"
+	Finished    = "finished"
+	Failed      = "failed"
+	Interrupted = "interrupted"
+)
+
+// An Event is one line of the journal. The fields that -u reads come first, always all of them and in this order, so that a
+// reader finds them without decoding JSON; see scanLine.
+type Event struct {
+	Event      string `json:"event"`
+	Model      string `json:"model"`
+	Version    string `json:"version"` // empty when the whole model failed, because it does not build or tell its versions
+	Run        string `json:"run"`
+	Time       Time   `json:"time"`
+	Parameters string `json:"parameters"` // hash of the version's own parameters, 16 hex digits
+	Code       string `json:"code"`       // fingerprint of the model's code, 16 hex digits
+
+	Dir     string  `json:"dir,omitempty"`     // started: the model directory, relative to the outputs folder
+	Resumes string  `json:"resumes,omitempty"` // started: the run whose training it continues
+	Step    int64   `json:"step,omitempty"`    // steps that were trained in all when the run ended
+	Seconds float64 `json:"seconds,omitempty"` // how long it ran
+	Results Results `json:"results,omitempty"` // finished
+	Cause   string  `json:"cause,omitempty"`   // failed, interrupted
+
+	Format int    `json:"format,omitempty"` // journal: the version of the format
+	Host   string `json:"host,omitempty"`   // journal: who writes it
+}
+
+// Results are metrics by what they were measured on: training, train or test.
+type Results map[string]map[string]wire.Float
+
+// Time is a time in UTC with milliseconds, always in the same notation.
+type Time struct{ time.Time }
+
+const journalTime = "2006-01-02T15:04:05.000Z"
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(t.UTC().Format(`"` + journalTime + `"`)), nil
+}
+
+// A Journal is the history of one host, open for appending. It is safe for use by several goroutines.
+type Journal struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+// OpenJournal opens the journal of this host, which must hold the lock of the folder, and makes it when there is none. A last
+// line that a power cut has torn is taken off and returned.
+func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
+	path := f.HistoryFile()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, "", fmt.Errorf("open history: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			file.Close()
+		}
+	}()
+	torn, empty, err := mend(file)
+	if err != nil {
+		return nil, "", fmt.Errorf("repair %s: %w", path, err)
+	}
+	j = &Journal{file: file}
+	if empty {
+		if err := j.Append(Event{Event: Opened, Time: Time{time.Now()}, Format: JournalFormat, Host: f.Host}); err != nil {
+			return nil, "", err
+		}
+		if err := syncDir(f.Dir); err != nil {
+			return nil, "", fmt.Errorf("sync outputs folder: %w", err)
+		}
+	}
+	return j, torn, nil
+}
+
+// mend makes the file end with a whole line.
+func mend(file *os.File) (torn string, empty bool, err error) {
+	info, err := file.Stat()
+	if err != nil {
+		return "", false, err
+	}
+	end := info.Size()
+	var tail []byte // what comes after the last newline
+	for start := end; start > 0; {
+		block := make([]byte, min(64<<10, start))
+		start -= int64(len(block))
+		if _, err := file.ReadAt(block, start); err != nil && err != io.EOF {
+			return "", false, err
+		}
+		nl := bytes.LastIndexByte(block, '\n')
+		tail = append(block[nl+1:len(block):len(block)], tail...)
+		if nl >= 0 {
+			break
+		}
+	}
+	if len(tail) == 0 {
+		return "", end == 0, nil
+	}
+	if json.Valid(tail) {
+		_, err := file.Write([]byte("\n"))
+		return "", false, err
+	}
+	end -= int64(len(tail))
+	return string(tail), end == 0, file.Truncate(end)
+}
+
+// Append writes one event. When it returns, the event has reached the disk.
+func (j *Journal) Append(e Event) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	if err := syncData(j.file); err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	return nil
+}
+
+// Close closes the journal.
+func (j *Journal) Close() error { return j.file.Close() }
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

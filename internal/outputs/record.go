@@ -1,0 +1,224 @@
+package outputs
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// RunFormat is the version of the files in a run's folder. Older ones stay readable.
+const RunFormat = 1
+
+// Names of the files in a run's folder.
+const (
+	runFile     = "run.json"
+	metricsFile = "metrics.jsonl"
+	printedFile = "output.log"
+)
+
+// Running is the status of a run that has not ended, or whose pipeline was killed. The others are Finished, Failed and
+// Interrupted.
+const Running = "running"
+
+// A Run is what run.json holds: all that is known of one run but for its metrics by step and what it printed.
+type Run struct {
+	Format         int             `json:"format"`
+	ID             string          `json:"run"`
+	Model          string          `json:"model"`
+	Version        string          `json:"version"`
+	Status         string          `json:"status"`
+	Mode           string          `json:"mode"`
+	Parameters     json.RawMessage `json:"parameters"`
+	ParametersHash string          `json:"parameters_hash"`
+	Host           string          `json:"host"`
+	User           string          `json:"user,omitempty"`
+	Pipeline       string          `json:"pipeline"` // version of mlpipeline
+	Command        []string        `json:"command"`  // of the model
+	Code           Code            `json:"code"`
+	Data           Data            `json:"data"`
+	Dir            string          `json:"dir"`               // the model directory, relative to the outputs folder
+	Resumes        string          `json:"resumes,omitempty"` // the run whose training this one continues
+	Started        Time            `json:"started"`
+	Ended          *Time           `json:"ended,omitempty"`
+	Seconds        float64         `json:"seconds,omitempty"`
+	Steps          Steps           `json:"steps"`
+	Results        Results         `json:"results,omitempty"`
+	Failure        *Failure        `json:"failure,omitempty"`
+	Summary        Summary         `json:"summary"`
+}
+
+// Code is what a run ran.
+type Code struct {
+	Fingerprint string            `json:"fingerprint"`
+	Files       map[string]string `json:"files,omitempty"` // hash of each file, 16 hex digits
+	Git         *Git              `json:"git,omitempty"`
+}
+
+// Git is the state of the repository that the models lie in.
+type Git struct {
+	Commit string `json:"commit"`
+	Branch string `json:"branch,omitempty"`
+	Dirty  bool   `json:"dirty"` // a tracked file differs from the commit
+}
+
+// Data is what a run was trained and evaluated on.
+type Data struct {
+	Loader       string `json:"loader"`
+	TrainSamples int64  `json:"train_samples,omitempty"`
+	TestSamples  int64  `json:"test_samples,omitempty"`
+}
+
+// Steps counts steps of training.
+type Steps struct {
+	Before int64 `json:"before"` // trained before this run began
+	Done   int64 `json:"done"`   // the last step that is known of
+	Total  int64 `json:"total"`  // where training ends
+}
+
+// Failure is why a run did not finish.
+type Failure struct {
+	Cause  string   `json:"cause"`
+	Phase  string   `json:"phase,omitempty"`
+	Exit   string   `json:"exit,omitempty"` // exit status or signal
+	Trace  string   `json:"trace,omitempty"`
+	Stderr []string `json:"stderr,omitempty"` // its last lines
+}
+
+// Summary is what the model, its data loader and the run said of themselves.
+type Summary struct {
+	Model string `json:"model,omitempty"`
+	Data  string `json:"data,omitempty"`
+	Run   string `json:"run,omitempty"`
+}
+
+// A Record is the folder of a run that is being written. Its methods may be called from one goroutine each.
+type Record struct {
+	dir     string
+	metrics *lazyFile
+	printed *lazyFile
+}
+
+// Record makes the folder of a run and writes run.json.
+func (f Folder) Record(run Run) (*Record, error) {
+	dir := f.RunDir(run.ID)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("record run: %w", err)
+	}
+	r := &Record{dir, &lazyFile{path: filepath.Join(dir, metricsFile)}, &lazyFile{path: filepath.Join(dir, printedFile)}}
+	return r, r.write(filepath.Join(dir, runFile), run)
+}
+
+func (r *Record) write(path string, run Run) error {
+	run.Format = RunFormat
+	text, err := json.MarshalIndent(run, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path, append(text, '\n'), 0o666)
+	}
+	if err != nil {
+		return fmt.Errorf("record run: %w", err)
+	}
+	return nil
+}
+
+// Metric adds one point, in the notation of wire.AppendPoint. It may wait in memory for Flush.
+func (r *Record) Metric(point []byte) error { return r.metrics.line(point) }
+
+// Printed adds a line that the model printed. It may wait in memory for Flush.
+func (r *Record) Printed(line string) error { return r.printed.line([]byte(line)) }
+
+// FlushMetrics and FlushPrinted write what waits.
+func (r *Record) FlushMetrics() error { return r.metrics.flush() }
+
+// FlushPrinted writes the printed lines that wait.
+func (r *Record) FlushPrinted() error { return r.printed.flush() }
+
+// Close ends the record with the final state of the run. Readers see the old run.json or the new one, never half of it.
+func (r *Record) Close(run Run) error {
+	err := errors.Join(r.metrics.close(), r.printed.close())
+	final := filepath.Join(r.dir, runFile)
+	if werr := r.write(final+".new", run); werr != nil {
+		return errors.Join(err, werr)
+	}
+	return errors.Join(err, os.Rename(final+".new", final))
+}
+
+// A lazyFile is made when the first line is written: most runs that are short print nothing.
+type lazyFile struct {
+	path string
+	file *os.File
+	w    *bufio.Writer
+}
+
+func (l *lazyFile) line(text []byte) error {
+	if l.file == nil {
+		file, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+		if err != nil {
+			return fmt.Errorf("record run: %w", err)
+		}
+		l.file, l.w = file, bufio.NewWriterSize(file, 64<<10)
+	}
+	l.w.Write(text)
+	return l.w.WriteByte('\n')
+}
+
+func (l *lazyFile) flush() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.w.Flush()
+}
+
+func (l *lazyFile) close() error {
+	if l.file == nil {
+		return nil
+	}
+	return errors.Join(l.w.Flush(), l.file.Close())
+}
+
+// ReadRun reads the record of a run.
+func (f Folder) ReadRun(id string) (Run, error) {
+	var run Run
+	path := filepath.Join(f.RunDir(id), runFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Run{}, fmt.Errorf("read run: %w", err)
+	}
+	if err := json.Unmarshal(text, &run); err != nil {
+		return Run{}, fmt.Errorf("read run %s: %w", path, err)
+	}
+	if run.Format > RunFormat {
+		return Run{}, fmt.Errorf("read run %s: written by a newer mlpipeline (format %d; this one reads up to %d)", path, run.Format, RunFormat)
+	}
+	return run, nil
+}
+
+// LastStep returns the step of the last metric that a run has recorded, or 0. It tells how far a run came whose pipeline
+// was killed.
+func (f Folder) LastStep(id string) int64 {
+	file, err := os.Open(filepath.Join(f.RunDir(id), metricsFile))
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	const tail = 64 << 10
+	if info, err := file.Stat(); err == nil && info.Size() > tail {
+		file.Seek(-tail, io.SeekEnd)
+	}
+	var last int64
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		var p struct {
+			Step  int64       `json:"step"`
+			Value *wire.Float `json:"value"`
+		}
+		if json.Unmarshal(lines.Bytes(), &p) == nil && p.Value != nil {
+			last = max(last, p.Step)
+		}
+	}
+	return last
+}
