@@ -29,6 +29,9 @@ const patience = time.Minute
 func until(ts *testscript.TestScript, what string, ok func() bool) {
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
+			for name := range jobs(ts) {
+				logOutput(ts, name)
+			}
 			ts.Fatalf("waited in vain: %s", what)
 		}
 	}
@@ -236,16 +239,20 @@ func ends(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		})
 	}
-	for _, stream := range []string{".out", ".err"} {
-		if text, err := os.ReadFile(ts.MkAbs(args[0] + stream)); err == nil && len(text) > 0 {
-			ts.Logf("[%s%s]\n%s", args[0], stream, text)
-		}
-	}
+	logOutput(ts, args[0])
 	want := args[1]
 	if want == "killed" {
 		want = "-1"
 	}
 	checkStatus(ts, j.err, want)
+}
+
+func logOutput(ts *testscript.TestScript, job string) {
+	for _, stream := range []string{".out", ".err"} {
+		if text, err := os.ReadFile(ts.MkAbs(job + stream)); err == nil && len(text) > 0 {
+			ts.Logf("[%s%s]\n%s", job, stream, text[:min(len(text), 20000)])
+		}
+	}
 }
 
 // hangup takes the terminal of a job away.

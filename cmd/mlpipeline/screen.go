@@ -72,7 +72,11 @@ func (s *screen) close() {
 func (s *screen) say(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.write(s.err, "mlpipeline: "+text+"\n")
+	start := ""
+	if s.bars != nil {
+		start = "\r" // the terminal has shown a ^C at the cursor
+	}
+	s.write(s.err, start+"mlpipeline: "+text+"\n")
 }
 
 // plan shows a line of a plan.

@@ -24,18 +24,18 @@ type model struct {
 	opened   bool
 	finished bool
 	program  plugin.Program
-	listing  plugin.Listing
-	plan     []due // every version that is selected, until the model is opened
-	due      []due // those that have not been started
+	suffixes map[string]int // of its model directories, and how many versions have each
+	plan     []due          // every version that is selected, until the model is opened
+	due      []due          // those that have not been started
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
 
 // A due is a version with what is to become of it.
 type due struct {
-	version.Version
+	*version.Version
 	why  version.Why
-	past outputs.Past // its last run, when there is one
+	past *outputs.Past // its last run, or nil
 }
 
 // pending reports whether there is something to do for d: to run it, or to say that it cannot be run.
@@ -258,7 +258,8 @@ func (p *Pipeline) ask(m *model) error {
 		}
 	}()
 	timer := p.timeout(talk.Kill)
-	m.listing, err = talk.List()
+	var told version.List
+	err = talk.List(told.Add)
 	close(stopped)
 	if timer != nil && !timer.Stop() && err != nil {
 		talk.close(0)
@@ -268,8 +269,10 @@ func (p *Pipeline) ask(m *model) error {
 		return talk.gaveUp(err)
 	}
 	m.talk = talk
-	m.plan = []due{}
-	for _, v := range version.List(m.listing.Versions) {
+	versions := told.Sorted()
+	m.plan = make([]due, 0, len(versions))
+	for i := range versions {
+		v := &versions[i]
 		if v.Name != "" && !p.Versions.Has(v.Name) {
 			continue
 		}
@@ -277,7 +280,6 @@ func (p *Pipeline) ask(m *model) error {
 		p.decide(m, &d)
 		m.plan = append(m.plan, d)
 	}
-	m.listing.Versions = nil
 	p.mu.Lock()
 	p.summary.selected += len(m.plan)
 	p.mu.Unlock()
@@ -303,7 +305,7 @@ func (p *Pipeline) decide(m *model, d *due) {
 	}
 	past := version.Past{}
 	if last, ok := p.History.Last(m.name, d.Name); ok {
-		d.past = last
+		d.past = &last
 		past.Parameters, past.Code = last.Parameters, last.Code
 		switch last.Event {
 		case outputs.Finished:
@@ -317,29 +319,56 @@ func (p *Pipeline) decide(m *model, d *due) {
 			}
 		}
 	}
-	d.why = version.Decide(d.Version, past, fingerprint(m.program), p.Keep)
+	d.why = version.Decide(*d.Version, past, fingerprint(m.program), p.Keep)
 }
 
 // warnShared warns of versions that share a model directory: the later ones find what the earlier ones left there.
 func (p *Pipeline) warnShared(m *model) {
-	users := map[string][]string{} // by directory
+	m.suffixes = map[string]int{}
+	for _, d := range m.plan {
+		if d.why != version.Refused {
+			m.suffixes[d.ModelDirSuffix]++
+		}
+	}
+	users := map[string][]string{} // of the directories that are shared, by suffix
 	var shared []string
 	for _, d := range m.plan {
-		if d.why == version.Refused {
-			continue
-		}
-		dir := p.dir(m, d)
-		if other := p.dirs[dir]; other != nil && other != m {
-			p.warn(fmt.Sprintf("%s/%s uses the model directory of %s, %s", m.name, d.Name, other.name, filepath.Base(dir)))
-		}
-		p.dirs[dir] = m
-		if users[dir] = append(users[dir], d.Name); len(users[dir]) == 2 {
-			shared = append(shared, dir)
+		if s := d.ModelDirSuffix; m.suffixes[s] > 1 && d.why != version.Refused {
+			if users[s] == nil {
+				shared = append(shared, s)
+			}
+			users[s] = append(users[s], d.Name)
 		}
 	}
-	for _, dir := range shared {
-		p.warn(fmt.Sprintf("%s: versions %s share the model directory %s; a MODEL_DIR_SUFFIX gives each its own", m.name, list(users[dir], 5), filepath.Base(dir)))
+	for _, s := range shared {
+		dir := filepath.Base(p.Folder.ModelDir(m.name, s))
+		p.warn(fmt.Sprintf("%s: versions %s share the model directory %s; a MODEL_DIR_SUFFIX gives each its own", m.name, list(users[s], 5), dir))
 	}
+	for _, other := range p.models {
+		for _, pair := range [][2]*model{{m, other}, {other, m}} {
+			if dir := sharedDir(pair[0], pair[1]); dir != "" {
+				p.warn(fmt.Sprintf("%s and %s share the model directory %s", pair[0].name, pair[1].name, dir))
+			}
+		}
+	}
+}
+
+// sharedDir returns a model directory of long that is one of short too: that of "net-wide" is also that of "net" with the
+// suffix "wide".
+func sharedDir(short, long *model) string {
+	rest, ok := strings.CutPrefix(long.name, short.name+"-")
+	if !ok {
+		return ""
+	}
+	for s := range long.suffixes {
+		if s != "" {
+			s = "-" + s
+		}
+		if short.suffixes[rest+s] > 0 {
+			return long.name + s
+		}
+	}
+	return ""
 }
 
 // dir is the model directory of a version in execution mode.
@@ -372,7 +401,7 @@ func (p *Pipeline) modelFailed(m *model, err error) {
 	if errors.As(err, &compile) {
 		failure.Trace = compile.Output
 	}
-	p.recordFailure(m, due{}, failure)
+	p.recordFailure(m, due{Version: &version.Version{}}, failure)
 }
 
 // advise is the text of err with what to do about it, when it knows.
@@ -390,13 +419,16 @@ func (p *Pipeline) refused(m *model, d due) {
 }
 
 func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
-	label := ""
+	label, name := "", d.Name
 	if d.why == version.Refused {
 		label = d.Label()
 	}
+	if d.Duplicate {
+		name = ""
+	}
 	if p.Recorder != nil {
 		p.fatal(p.Recorder.Append(outputs.Event{
-			Event: outputs.Failed, Model: m.name, Version: d.Name, Time: outputs.Time{Time: time.Now()},
+			Event: outputs.Failed, Model: m.name, Version: name, Time: outputs.Time{Time: time.Now()},
 			Parameters: hex(d.Hash), Code: m.program.Fingerprint, Cause: failure.Cause,
 		}))
 	}

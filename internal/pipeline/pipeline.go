@@ -43,8 +43,7 @@ type Pipeline struct {
 
 	ctx     context.Context // ends when no other version is to start
 	models  map[string]*model
-	queue   []string          // names of models, in the order in force
-	dirs    map[string]*model // who uses which model directory
+	queue   []string // names of models, in the order in force
 	running map[*run]bool
 	ended   chan *run
 	temp    string // where test mode has its model directories
@@ -94,7 +93,7 @@ func (p *Pipeline) begin() (done func(), err error) {
 		case <-ctx.Done():
 		}
 	}()
-	p.models, p.dirs, p.running, p.warned = map[string]*model{}, map[string]*model{}, map[*run]bool{}, map[string]bool{}
+	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
 	p.ended = make(chan *run)
 	if !p.Execute {
 		p.temp, err = os.MkdirTemp("", "mlpipeline-test-")

@@ -51,7 +51,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		var stale []outputs.Past
 		for _, d := range m.plan {
 			if d.why == version.NewCode {
-				stale = append(stale, d.past)
+				stale = append(stale, *d.past)
 			}
 			planned := Planned{m.name, d.Label(), "run", p.reason(m, d, m.talk)}
 			switch {
@@ -85,16 +85,16 @@ func (p *Pipeline) reason(m *model, d due, talk *talk) string {
 		return "new"
 	case version.NewParameters:
 		what := "parameters"
-		if last, err := p.lastRun(d.past); err == nil {
+		if last, err := p.lastRun(*d.past); err == nil {
 			if changes := version.Changed(last.Parameters, d.Parameters); len(changes) > 0 {
 				what = list(changes, 3)
 			}
 		}
 		return "stale: " + what + " changed"
 	case version.NewCode:
-		return "stale: " + p.changedFiles(m, d.past) + " changed"
+		return "stale: " + p.changedFiles(m, *d.past) + " changed"
 	case version.FailedBefore:
-		if e, err := p.History.Event(d.past); err == nil && e.Cause != "" {
+		if e, err := p.History.Event(*d.past); err == nil && e.Cause != "" {
 			return "failed before: " + e.Cause
 		}
 		return "failed before"
@@ -103,7 +103,7 @@ func (p *Pipeline) reason(m *model, d due, talk *talk) string {
 	case version.Done:
 		return "done"
 	case version.Kept:
-		return "done; kept although " + p.changedFiles(m, d.past) + " changed"
+		return "done; kept although " + p.changedFiles(m, *d.past) + " changed"
 	case version.Elsewhere:
 		return "running on " + d.past.Host
 	case version.Refused:
@@ -120,7 +120,7 @@ func (p *Pipeline) resumeStep(m *model, d due, talk *talk) int64 {
 			return step
 		}
 	}
-	e, err := p.History.Event(d.past)
+	e, err := p.History.Event(*d.past)
 	if err != nil {
 		return 0
 	}

@@ -47,7 +47,7 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 		Results: outputs.Results{},
 	}
 	if d.why == version.Resumes {
-		if e, err := p.History.Event(d.past); err == nil {
+		if e, err := p.History.Event(*d.past); err == nil {
 			r.Resumes = e.Run
 		}
 	}

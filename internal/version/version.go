@@ -23,6 +23,8 @@ type Version struct {
 	wire.Version
 	// Refused says why it cannot run; it is empty for a version that can.
 	Refused string
+	// Duplicate is set when its name is that of an earlier version, whose history is not its own.
+	Duplicate bool
 	// Parameters is the version's own parameters as one JSON object with sorted keys; its name and ORDER are no part of it.
 	Parameters json.RawMessage
 	// Hash is a hash of Parameters.
@@ -37,30 +39,41 @@ func (v Version) Label() string {
 	return v.Name
 }
 
-// List takes the versions that a model tells, each with the model's own reason to refuse it, checks them again, since a
-// model may be written in any language, and returns them in the order in which they run.
-func List(told []wire.Event) []Version {
-	versions := make([]Version, 0, len(told))
-	names := make(map[string]bool, len(told))
-	for _, e := range told {
-		if e.Version == nil {
-			continue
-		}
-		v := Version{Version: *e.Version, Refused: e.Error}
-		if err := v.setParameters(); err != nil && v.Refused == "" {
-			v.Refused = err.Error()
-		}
-		if v.Refused == "" {
-			v.Refused = check(v.Version)
-		}
-		if v.Refused == "" && names[v.Name] {
-			v.Refused = "NAME is used by an earlier version"
-		}
-		names[v.Name] = true
-		versions = append(versions, v)
+// A List takes the versions that a model tells. The zero List is empty.
+type List struct {
+	versions []Version
+	names    map[string]bool
+	loader   string // the last data loader: versions mostly share one, and its name
+}
+
+// Add adds a version, with the model's own reason to refuse it, if it has one. It is checked again: a model may be written
+// in any language.
+func (l *List) Add(told wire.Version, refused string) {
+	v := Version{Version: told, Refused: refused}
+	if v.DataLoader == l.loader {
+		v.DataLoader = l.loader
 	}
-	slices.SortStableFunc(versions, func(a, b Version) int { return cmp.Compare(a.Order, b.Order) })
-	return versions
+	l.loader = v.DataLoader
+	if err := v.setParameters(); err != nil && v.Refused == "" {
+		v.Refused = err.Error()
+	}
+	if v.Refused == "" {
+		v.Refused = check(v.Version)
+	}
+	if v.Duplicate = l.names[v.Name]; v.Duplicate && v.Refused == "" {
+		v.Refused = "NAME is used by an earlier version"
+	}
+	if l.names == nil {
+		l.names = map[string]bool{}
+	}
+	l.names[v.Name] = true
+	l.versions = append(l.versions, v)
+}
+
+// Sorted returns the versions in the order in which they run.
+func (l *List) Sorted() []Version {
+	slices.SortStableFunc(l.versions, func(a, b Version) int { return cmp.Compare(a.Order, b.Order) })
+	return l.versions
 }
 
 // maxSuffix is the longest suffix in bytes. File systems take names of 255, and the name of the model comes before it.

@@ -78,10 +78,12 @@ func (vs *Versions) withDefaults(v Version) Version {
 	v.LearningRate = cmp.Or(v.LearningRate, d.LearningRate)
 	v.ModelDirSuffix = cmp.Or(v.ModelDirSuffix, d.ModelDirSuffix)
 	v.Order = cmp.Or(v.Order, d.Order)
-	params := make(Params, len(d.Params)+len(v.Params))
-	maps.Copy(params, d.Params)
-	maps.Copy(params, v.Params)
-	v.Params = params
+	if len(d.Params)+len(v.Params) > 0 {
+		params := make(Params, len(d.Params)+len(v.Params))
+		maps.Copy(params, d.Params)
+		maps.Copy(params, v.Params)
+		v.Params = params
+	}
 	return v
 }
 

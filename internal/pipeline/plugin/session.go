@@ -54,30 +54,22 @@ func cut(s string, n int) string {
 	return s
 }
 
-// A Listing is what a model tells of itself.
-type Listing struct {
-	Versions            []wire.Event // of type version
-	AllowDeleteModelDir bool
-	ResetSteps          bool
-}
-
-// List asks for the versions of the model.
-func (s *Session) List() (Listing, error) {
-	var l Listing
+// List asks for the versions of the model, and hands each to add, with the model's reason to refuse it, if it has one. There
+// may be very many of them.
+func (s *Session) List(add func(v wire.Version, refused string)) error {
 	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
-		return l, err
+		return err
 	}
 	for {
 		e, err := s.answer()
 		if err != nil {
-			return l, err
+			return err
 		}
 		switch {
 		case e.Type == wire.VersionInfo && e.Version != nil:
-			l.Versions = append(l.Versions, e)
+			add(*e.Version, e.Error)
 		case e.Type == wire.Listed:
-			l.AllowDeleteModelDir, l.ResetSteps = e.AllowDeleteModelDir, e.ResetSteps
-			return l, nil
+			return nil
 		default:
 			s.Warn(fmt.Sprintf("message %q does not answer a list; it is passed over", e.Type))
 		}
