@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long something that has to come is waited for. It is never waited for in vain unless a test fails.
-const patience = time.Minute
+const patience = 12 * time.Second
 
 // until waits for ok.
 func until(ts *testscript.TestScript, what string, ok func() bool) {
@@ -262,6 +262,15 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(j.terminal.Close())
 }
 
+// typeTo types a text, with the escapes of a Go string, on the terminal of a job.
+func typeTo(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "type NAME TEXT")
+	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	_, err = theJob(ts, args[0]).terminal.WriteString(text)
+	ts.Check(err)
+}
+
 // await waits for a file, or for a file to match.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 || len(args) == 2, "await FILE [REGEXP]")
@@ -398,6 +407,9 @@ func openPTY() (terminal, theirs *os.File, err error) {
 	number, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPTN)
 	if err == nil {
 		err = unix.IoctlSetPointerInt(int(terminal.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100})
 	}
 	if err == nil {
 		theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,6 @@ func newRoot(app *app) *cobra.Command {
 		Short:         "run machine-learning experiments unattended",
 		Long:          longHelp,
 		Example:       examples,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,13 +62,12 @@ func newRoot(app *app) *cobra.Command {
 			return runPipeline(app, opts)
 		},
 	}
-	root.Args = func(cmd *cobra.Command, args []string) error {
-		if err := legacyArgs(cmd, args); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Args = noArgs
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		what, _, _ := strings.Cut(err.Error(), ": strconv.") // how Go says that a number is none
+		return usageError{errors.New(what)}
+	})
 	flags := root.Flags()
 	flags.SortFlags = false
 	flags.BoolVarP(&opts.run, "run", "r", false, "execution mode: run models.config for real, and record it")
@@ -96,16 +95,16 @@ func changed(cmd *cobra.Command, flag string, value int) int {
 	return 0
 }
 
-// legacyArgs refuses an argument that is no command, with the command that was meant.
-func legacyArgs(cmd *cobra.Command, args []string) error {
+// noArgs refuses an argument that is no command, with the command that was meant.
+func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	err := fmt.Errorf("unknown command %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return &hintError{err, "did you mean mlpipeline " + near[0] + "?"}
+		return usageError{&hintError{err, "did you mean mlpipeline " + near[0] + "?"}}
 	}
-	return err
+	return usageError{err}
 }
 
 // check refuses flags that do not go together.

@@ -89,6 +89,7 @@ func TestScript(t *testing.T) {
 			"snapshot": snapshot,
 			"start":    start,
 			"repeat":   repeat,
+			"type":     typeTo,
 		},
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +23,9 @@ type Past struct {
 	Parameters uint64
 	Code       uint64
 	Host       string
-	time       int64 // milliseconds since 1970
-	file       int   // its line: in which of the history's files,
-	offset     int64 // and where
+	time       int64  // milliseconds since 1970
+	file       string // its line: in which journal,
+	offset     int64  // and where
 }
 
 // A History is what the journals of all hosts say together.
@@ -34,16 +35,13 @@ type History struct {
 
 	last  map[string]map[string]Past // by model and version
 	files []string
+	sizes []int64 // how much of each was read
 }
 
 // ReadHistory reads the journals of all hosts. It needs no lock: a line that is being written is left for later.
 func (f Folder) ReadHistory() (*History, error) {
 	h := &History{last: map[string]map[string]Past{}}
-	files, err := filepath.Glob(filepath.Join(quoteGlob(f.Dir), historyPrefix+"*"))
-	if err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
-	}
-	for _, file := range files {
+	for _, file := range f.historyFiles() {
 		if err := h.read(file); err != nil {
 			return nil, err
 		}
@@ -51,8 +49,30 @@ func (f Folder) ReadHistory() (*History, error) {
 	return h, nil
 }
 
-func quoteGlob(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+// historyFiles returns the journals of all hosts, by name.
+func (f Folder) historyFiles() []string {
+	entries, _ := os.ReadDir(f.Dir) // there may be no folder yet
+	var files []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), historyPrefix) {
+			files = append(files, filepath.Join(f.Dir, e.Name()))
+		}
+	}
+	return files
+}
+
+// Outdated reports whether the journal of another host has grown since h was read.
+func (f Folder) Outdated(h *History) bool {
+	for _, file := range f.historyFiles() {
+		if file == f.HistoryFile() {
+			continue
+		}
+		i := slices.Index(h.files, file)
+		if info, err := os.Stat(file); err == nil && (i < 0 || info.Size() != h.sizes[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // Last returns the last that is known of a version.
@@ -64,9 +84,9 @@ func (h *History) Last(model, version string) (Past, bool) {
 // Versions returns what is known of all versions of a model.
 func (h *History) Versions(model string) map[string]Past { return h.last[model] }
 
-// Event reads the whole line behind p.
-func (h *History) Event(p Past) (Event, error) {
-	file, err := os.Open(h.files[p.file])
+// Read reads the whole line behind p.
+func (p Past) Read() (Event, error) {
+	file, err := os.Open(p.file)
 	if err != nil {
 		return Event{}, fmt.Errorf("read history: %w", err)
 	}
@@ -77,7 +97,7 @@ func (h *History) Event(p Past) (Event, error) {
 	}
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
-		return Event{}, fmt.Errorf("read history %s: %w", h.files[p.file], err)
+		return Event{}, fmt.Errorf("read history %s: %w", p.file, err)
 	}
 	return e, nil
 }
@@ -90,7 +110,7 @@ func (h *History) read(path string) error {
 	}
 	defer file.Close()
 	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
-	h.files = append(h.files, path)
+	h.files, h.sizes = append(h.files, path), append(h.sizes, 0)
 	r := bufio.NewReaderSize(file, 1<<20)
 	var offset int64
 	for number := 1; ; number++ {
@@ -107,6 +127,7 @@ func (h *History) read(path string) error {
 		}
 		if err == io.EOF {
 			// What has no newline yet is being written, or torn: then its writer will see to it.
+			h.sizes[len(h.sizes)-1] = offset + length
 			return nil
 		}
 		l, ok := scanned{}, false
@@ -119,7 +140,7 @@ func (h *History) read(path string) error {
 		case l.format > JournalFormat:
 			return fmt.Errorf("%s:%d: written by a newer mlpipeline (format %d; this one reads up to %d)", path, number, l.format, JournalFormat)
 		case l.event != "" && len(l.version) > 0:
-			h.add(l, Past{l.event, l.parameters, l.code, host, l.time, len(h.files) - 1, offset})
+			h.add(l, Past{l.event, l.parameters, l.code, host, l.time, path, offset})
 		}
 		offset += length
 	}

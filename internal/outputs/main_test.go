@@ -10,6 +10,9 @@ import (
 
 // TestMain makes the test program also the other processes that tests need.
 func TestMain(m *testing.M) {
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0") // for the processes that tests start: by default each waits a second at its end
+	}
 	var err error
 	switch verb := os.Getenv("OUTPUTS_TEST"); verb {
 	case "":

@@ -35,7 +35,7 @@ func gitState(path string) *outputs.Git {
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSpace(line)
 		if commit, ok := strings.CutPrefix(line, "# branch.oid "); ok {
-			git.Commit = commit
+			git.Commit = strings.TrimPrefix(commit, "(initial)") // there is none yet
 		} else if branch, ok := strings.CutPrefix(line, "# branch.head "); ok {
 			git.Branch = branch
 		} else if !strings.HasPrefix(line, "#") {

@@ -187,14 +187,29 @@ func (p *Pipeline) next() *run {
 			} else {
 				m.due = slices.Delete(m.due, i, i+1)
 			}
-			if d.why == version.Refused {
-				p.refused(m, d)
+			if p.overtaken(m, &d) {
+				p.skipped(m, d)
 				continue
 			}
 			return p.newRun(m, d)
 		}
 	}
 	return nil
+}
+
+// overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.
+func (p *Pipeline) overtaken(m *model, d *due) bool {
+	if p.History == nil || !p.Folder.Outdated(p.History) {
+		return false
+	}
+	history, err := p.Folder.ReadHistory()
+	if err != nil {
+		p.warn(err.Error())
+		return false
+	}
+	p.History = history
+	p.decide(m, d)
+	return !d.why.Due()
 }
 
 // busy reports whether a version that runs uses dir, or a directory in it or around it.
@@ -228,9 +243,12 @@ func (p *Pipeline) open(m *model) error {
 	m.git = sync.OnceValue(func() *outputs.Git { return gitState(found.Path) })
 	p.warnShared(m)
 	for _, d := range m.plan {
-		if d.pending() {
+		switch {
+		case d.why == version.Refused:
+			p.refused(m, d)
+		case d.why.Due():
 			m.due = append(m.due, d)
-		} else {
+		default:
 			p.skipped(m, d)
 		}
 	}
@@ -314,7 +332,7 @@ func (p *Pipeline) decide(m *model, d *due) {
 			past.Status = version.Failed
 		default:
 			past.Status = version.Interrupted
-			if last.Event == outputs.Started && last.Host != p.Folder.Host && p.Folder.Executing(last.Host) {
+			if last.Event == outputs.Started && (p.planning || last.Host != p.Folder.Host) && p.Folder.Executing(last.Host) {
 				past.Status = version.Running
 			}
 		}

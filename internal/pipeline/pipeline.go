@@ -41,13 +41,14 @@ type Pipeline struct {
 	Program string // version of mlpipeline, for the records
 	User    string
 
-	ctx     context.Context // ends when no other version is to start
-	models  map[string]*model
-	queue   []string // names of models, in the order in force
-	running map[*run]bool
-	ended   chan *run
-	temp    string // where test mode has its model directories
-	summary Summary
+	ctx      context.Context // ends when no other version is to start
+	models   map[string]*model
+	queue    []string // names of models, in the order in force
+	running  map[*run]bool
+	ended    chan *run
+	planning bool   // it is only said what would run
+	temp     string // where test mode has its model directories
+	summary  Summary
 
 	mu     sync.Mutex
 	warned map[string]bool
@@ -62,6 +63,7 @@ func (p *Pipeline) Run() (Summary, error) {
 	if err != nil {
 		return p.summary, err
 	}
+	p.log("info", fmt.Sprintf("mlpipeline %s starts, pid %d", p.Program, os.Getpid()))
 	p.build()
 	p.openFinished()
 	for {
@@ -211,15 +213,18 @@ func (p *Pipeline) fatal(err error) {
 func (p *Pipeline) report(r Report) {
 	r.Time = time.Now()
 	p.Report(r)
-	if r.Event == RunPrinted {
-		p.log(r.Event, r.Model+"/"+r.Version+": "+r.Message)
-		return
-	}
-	p.log(r.Event, r.text())
-	if r.Failure != nil && r.Failure.Trace != "" {
+	switch r.Event {
+	case RunPrinted:
+		p.log(r.Level, r.Model+"/"+r.Version+": "+r.Message)
+	case Warning:
+		p.log("warn", r.Message)
+	case RunFailed:
+		p.log("error", r.text())
 		for _, line := range outputs.CleanLines(r.Failure.Trace) {
-			p.log(r.Event, "  "+line)
+			p.log("error", "  "+line)
 		}
+	default:
+		p.log("info", r.text())
 	}
 }
 

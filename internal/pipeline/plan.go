@@ -29,6 +29,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 	if err != nil {
 		return err
 	}
+	p.planning = true
 	p.build()
 	for _, m := range p.selected() {
 		found, err := plugin.Find(p.Project.ModelsDir, m.name)
@@ -53,10 +54,11 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 			if d.why == version.NewCode {
 				stale = append(stale, *d.past)
 			}
-			planned := Planned{m.name, d.Label(), "run", p.reason(m, d, m.talk)}
+			planned := Planned{m.name, d.Label(), "run", p.reason(m, d)}
 			switch {
 			case d.why == version.Resumes:
 				planned.Action = "resume"
+				planned.Reason = fmt.Sprintf("resumes at step %d", p.resumeStep(m, d))
 			case d.why == version.Refused:
 				planned.Action = "fail"
 				p.summary.Failed++
@@ -73,8 +75,8 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 	return p.nothing()
 }
 
-// reason says why d is due or not, for people. A talk that is not nil is asked how far an interrupted version is.
-func (p *Pipeline) reason(m *model, d due, talk *talk) string {
+// reason says why d is due or not, for people.
+func (p *Pipeline) reason(m *model, d due) string {
 	switch d.why {
 	case version.Asked:
 		if !p.Execute {
@@ -94,12 +96,12 @@ func (p *Pipeline) reason(m *model, d due, talk *talk) string {
 	case version.NewCode:
 		return "stale: " + p.changedFiles(m, *d.past) + " changed"
 	case version.FailedBefore:
-		if e, err := p.History.Event(*d.past); err == nil && e.Cause != "" {
+		if e, err := d.past.Read(); err == nil && e.Cause != "" {
 			return "failed before: " + e.Cause
 		}
 		return "failed before"
 	case version.Resumes:
-		return fmt.Sprintf("resumes at step %d", p.resumeStep(m, d, talk))
+		return "resumes"
 	case version.Done:
 		return "done"
 	case version.Kept:
@@ -114,13 +116,11 @@ func (p *Pipeline) reason(m *model, d due, talk *talk) string {
 
 // resumeStep is the step at which the interrupted version d goes on: what the model itself finds in its model directory
 // or, when it cannot tell, the last step that is known of.
-func (p *Pipeline) resumeStep(m *model, d due, talk *talk) int64 {
-	if talk != nil {
-		if step, err := talk.Trained(m.name, d.Name, p.dir(m, d)); err == nil && step > 0 {
-			return step
-		}
+func (p *Pipeline) resumeStep(m *model, d due) int64 {
+	if step, err := m.talk.Trained(m.name, d.Name, p.dir(m, d)); err == nil && step > 0 {
+		return step
 	}
-	e, err := p.History.Event(*d.past)
+	e, err := d.past.Read()
 	if err != nil {
 		return 0
 	}
@@ -132,7 +132,7 @@ func (p *Pipeline) resumeStep(m *model, d due, talk *talk) int64 {
 
 // lastRun reads the record of the run that the history ends with.
 func (p *Pipeline) lastRun(past outputs.Past) (outputs.Run, error) {
-	e, err := p.History.Event(past)
+	e, err := past.Read()
 	if err != nil {
 		return outputs.Run{}, err
 	}
@@ -174,18 +174,20 @@ func (p *Pipeline) noticeStale(m *model, stale []outputs.Past) {
 
 func (p *Pipeline) skipped(m *model, d due) {
 	p.summary.Skipped++
-	p.report(Report{Event: Skipped, Model: m.name, Version: d.Name, Reason: p.reason(m, d, nil)})
+	p.report(Report{Event: Skipped, Model: m.name, Version: d.Name, Reason: p.reason(m, d)})
 }
 
 // log writes a line to the log, when there is one.
-func (p *Pipeline) log(event, text string) {
+func (p *Pipeline) log(level, text string) {
 	if p.Recorder == nil || text == "" {
 		return
 	}
-	switch event {
-	case Warning:
+	switch level {
+	case "debug":
+		p.Recorder.Log.Debug(text)
+	case "warn", "warning":
 		p.Recorder.Log.Warn(text)
-	case RunFailed:
+	case "error":
 		p.Recorder.Log.Error(text)
 	default:
 		p.Recorder.Log.Info(text)
@@ -221,7 +223,7 @@ func (r Report) text() string {
 		return "queue: + " + r.Model
 	case QueueRemoved:
 		return "queue: - " + r.Model
-	case Warning, Notice:
+	case Notice:
 		return r.Message
 	case Ended:
 		s := r.Summary

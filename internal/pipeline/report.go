@@ -37,6 +37,7 @@ type Report struct {
 	Results outputs.Results  `json:"results,omitempty"`
 	Failure *outputs.Failure `json:"failure,omitempty"`
 	Message string           `json:"message,omitempty"`
+	Level   string           `json:"level,omitempty"` // printed: debug, info, warn or error
 	Summary *Summary         `json:"summary,omitempty"`
 }
 

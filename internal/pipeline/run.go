@@ -47,7 +47,7 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 		Results: outputs.Results{},
 	}
 	if d.why == version.Resumes {
-		if e, err := p.History.Event(*d.past); err == nil {
+		if e, err := d.past.Read(); err == nil {
 			r.Resumes = e.Run
 		}
 	}
@@ -61,7 +61,7 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 
 // do runs the version and records how it went.
 func (r *run) do() {
-	reason := r.p.reason(r.model, r.due, nil)
+	reason := r.p.reason(r.model, r.due)
 	r.Started = outputs.Time{Time: time.Now()}
 	err := os.MkdirAll(r.dir, 0o777)
 	if err == nil && r.talk == nil {
@@ -94,8 +94,8 @@ func (r *run) do() {
 // begin records that the run has begun, durably, and only then tells the model to.
 func (r *run) begin(reason string) error {
 	p := r.p
-	emit := func(line string) {
-		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line})
+	emit := func(level, line string) {
+		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line, Level: level})
 	}
 	if p.Recorder == nil {
 		r.talk.printed.begin(emit, func(string) {}, func() {})
@@ -150,7 +150,9 @@ func (r *run) follow() (ending, Exit) {
 			break
 		}
 		if point != nil {
-			r.Steps.Done = max(r.Steps.Done, e.Step)
+			if r.phase == wire.PhaseTrain && e.Step <= r.Steps.Total {
+				r.Steps.Done = max(r.Steps.Done, e.Step)
+			}
 			if r.record != nil {
 				r.p.fatal(r.record.Metric(point))
 			}
@@ -208,11 +210,16 @@ func (r *run) take(e wire.Event) {
 		r.phase = e.Phase
 		if e.Phase == wire.PhaseTrain {
 			r.Steps = outputs.Steps{Before: e.Step, Done: e.Step, Total: e.Total}
+			if e.Step > 0 {
+				r.p.notice("%s: %d of %d steps are trained already", r.name, e.Step, e.Total)
+			}
 			r.Data.TrainSamples, r.Data.TestSamples = e.TrainSamples, e.TestSamples
 		}
 		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: e.Phase, Step: e.Step, Total: e.Total})
 	case wire.Progress:
-		r.Steps.Done = e.Step
+		if r.phase == wire.PhaseTrain {
+			r.Steps.Done = e.Step
+		}
 		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: r.phase, Step: e.Step, Total: e.Total})
 	case wire.MetricPoint:
 		if e.Time == 0 {
@@ -222,10 +229,7 @@ func (r *run) take(e wire.Event) {
 			r.p.fatal(r.record.Metric(wire.AppendPoint(nil, wire.Point{Name: e.Name, Step: e.Step, Value: float64(*e.Value), Time: e.Time})))
 		}
 	case wire.Log:
-		for _, line := range outputs.CleanLines(e.Message) {
-			r.talk.printed.line(line, false)
-		}
-		r.talk.printed.pause()
+		r.talk.printed.log(e.Level, outputs.CleanLines(e.Message))
 	case wire.Summary:
 		add := func(to *string) { *to = strings.TrimPrefix(*to+"\n"+e.Message, "\n") }
 		switch e.Source {

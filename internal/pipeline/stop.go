@@ -57,10 +57,10 @@ func (s *Stop) Reached(l Level) <-chan struct{} { return s.reached[l] }
 
 // LogLostTerminal writes to the log that nobody watches any more. The queue goes on.
 func (p *Pipeline) LogLostTerminal(why error) {
-	p.log(Warning, "the terminal is gone ("+why.Error()+"); the queue goes on")
+	p.log("warn", "the terminal is gone ("+why.Error()+"); the queue goes on")
 }
 
 // LogSignal writes to the log that a signal asked to stop.
 func (p *Pipeline) LogSignal(sig os.Signal, level Level) {
-	p.log(Warning, fmt.Sprintf("%v: %s", sig, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
+	p.log("warn", fmt.Sprintf("%v: %s", sig, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
 }

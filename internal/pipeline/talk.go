@@ -33,7 +33,8 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	}
 	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
 	t.Warn = func(text string) { p.log(Warning, m.name+": "+text) }
-	t.printed.emit = func(line string) { p.log(RunPrinted, m.name+": "+line) }
+	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
+	t.printed.emit = func(level, line string) { p.log(level, m.name+": "+line) }
 	t.capture(process.Stdout(), false)
 	t.capture(process.Stderr(), true)
 
@@ -133,7 +134,7 @@ const (
 // A capture distributes the lines that a process prints. emit and the functions of begin are called with its lock held.
 type capture struct {
 	mu    sync.Mutex
-	emit  func(line string)
+	emit  func(level, line string)
 	flush func()
 	early []string
 	begun bool
@@ -152,7 +153,19 @@ func (c *capture) line(line string, isStderr bool) {
 	if !c.begun && len(c.early) < keptEarly {
 		c.early = append(c.early, line)
 	}
-	c.emit(line)
+	c.emit("info", line)
+}
+
+// log takes lines that the model logs at a level.
+func (c *capture) log(level string, lines []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, line := range lines {
+		c.emit(level, line)
+	}
+	if c.flush != nil {
+		c.flush()
+	}
 }
 
 // pause is called when no more output has come yet.
@@ -166,15 +179,15 @@ func (c *capture) pause() {
 
 // begin hands the lines to a run from now on: emit takes them, and record as well, which also takes those that have come
 // already.
-func (c *capture) begin(emit, record func(line string), flush func()) {
+func (c *capture) begin(emit func(level, line string), record func(line string), flush func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, line := range c.early {
 		record(line)
 	}
 	c.early, c.begun, c.flush = nil, true, flush
-	c.emit = func(line string) {
-		emit(line)
+	c.emit = func(level, line string) {
+		emit(level, line)
 		record(line)
 	}
 }

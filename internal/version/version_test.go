@@ -28,6 +28,15 @@ func withParams(name, params string) wire.Event {
 	return told(name, func(e *wire.Event) { e.Version.Params = wire.RawJSON(params) })
 }
 
+// list lists what a model tells.
+func list(told []wire.Event) []Version {
+	var l List
+	for _, e := range told {
+		l.Add(*e.Version, e.Error)
+	}
+	return l.Sorted()
+}
+
 func labels(versions []Version) (labels []string) {
 	for _, v := range versions {
 		labels = append(labels, v.Label())
@@ -46,10 +55,9 @@ func TestListRunsFromTheLowestOrderToTheHighest(t *testing.T) {
 		{"equal ones as added", []wire.Event{withOrder("c", 1), withOrder("x", 0), withOrder("a", 1), withOrder("b", 1)}, []string{"x", "c", "a", "b"}},
 		{"negative", []wire.Event{withOrder("zero", 0), withOrder("least", math.MinInt), withOrder("most", math.MaxInt)}, []string{"least", "zero", "most"}},
 		{"refused ones keep their place", []wire.Event{withOrder("b", 2), withOrder("", 1)}, []string{"(no name)", "b"}},
-		{"an event without a version", []wire.Event{{Type: wire.VersionInfo}, withOrder("a", 0)}, []string{"a"}},
 		{"none", nil, nil},
 	} {
-		if got := labels(List(c.told)); !slices.Equal(got, c.want) {
+		if got := labels(list(c.told)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -87,7 +95,7 @@ func TestListRefuses(t *testing.T) {
 		{"null as params", func(e *wire.Event) { e.Version.Params = wire.RawJSON(`null`) }, ""},
 		{"the model's own reason first", func(e *wire.Event) { e.Error, e.Version.Name, e.Version.Params = "own reason", "", wire.RawJSON(`7`) }, "own reason"},
 	} {
-		got := List([]wire.Event{told("v", c.change)})[0].Refused
+		got := list([]wire.Event{told("v", c.change)})[0].Refused
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: refused %q, want %q", c.name, got, c.want)
 		}
@@ -98,18 +106,33 @@ func TestListRefuses(t *testing.T) {
 }
 
 func TestListRefusesANameThatIsUsed(t *testing.T) {
-	versions := List([]wire.Event{withOrder("a", 3), withOrder("a", 1), withOrder("b", 2), told("A", nil)})
+	versions := list([]wire.Event{withOrder("a", 3), withOrder("a", 1), withOrder("b", 2), told("A", nil)})
 	for _, v := range versions {
 		// The one that was added first has the name, wherever it runs.
-		if refused := v.Refused != ""; refused != (v.Name == "a" && v.Order == 1) {
-			t.Errorf("%s with order %d: %q", v.Name, v.Order, v.Refused)
+		second := v.Name == "a" && v.Order == 1
+		if refused := v.Refused != ""; refused != second || v.Duplicate != second {
+			t.Errorf("%s with order %d: refused %q, duplicate %t", v.Name, v.Order, v.Refused, v.Duplicate)
 		}
+	}
+	// A refused one has its name too, and a duplicate keeps the model's own reason.
+	versions = list([]wire.Event{
+		told("a", func(e *wire.Event) { e.Version.BatchSize = 0 }), told("a", nil),
+		told("a", func(e *wire.Event) { e.Error = "own reason" }),
+	})
+	if v := versions[0]; v.Duplicate || !strings.Contains(v.Refused, "BATCH_SIZE") {
+		t.Errorf("first: %+v", v)
+	}
+	if v := versions[1]; !v.Duplicate || !strings.Contains(v.Refused, "earlier version") {
+		t.Errorf("second: %+v", v)
+	}
+	if v := versions[2]; !v.Duplicate || v.Refused != "own reason" {
+		t.Errorf("third: %+v", v)
 	}
 }
 
 func hashOf(t *testing.T, e wire.Event) uint64 {
 	t.Helper()
-	v := List([]wire.Event{e})[0]
+	v := list([]wire.Event{e})[0]
 	if v.Refused != "" {
 		t.Fatal(v.Refused)
 	}
@@ -159,7 +182,7 @@ func TestHashIsOfTheParametersAlone(t *testing.T) {
 
 // The history holds hashes: another notation of the parameters would make every version run again.
 func TestParametersStayInTheirNotation(t *testing.T) {
-	v := List([]wire.Event{told("v", func(e *wire.Event) {
+	v := list([]wire.Event{told("v", func(e *wire.Event) {
 		e.Version.ModelDirSuffix = "slow"
 		e.Version.Params = wire.RawJSON(`{"z":[1.50,true,null],"epochs":"own","a":{"y":1e3,"x":"<é>"}}`)
 	})})[0]
@@ -167,7 +190,7 @@ func TestParametersStayInTheirNotation(t *testing.T) {
 	if string(v.Parameters) != want {
 		t.Errorf("%s, want\n%s", v.Parameters, want)
 	}
-	const hash = 0x1
+	const hash = 0x63eb0136b6504c2b
 	if v.Hash != hash {
 		t.Errorf("hash %#x, want %#x", v.Hash, uint64(hash))
 	}
@@ -261,7 +284,7 @@ func FuzzList(f *testing.F) {
 	f.Add("\x00", 1, 1, math.Inf(-1), "d", "\xff", []byte(`{"a":1e400}`))
 	f.Fuzz(func(t *testing.T, name string, batch, epochs int, rate float64, loader, suffix string, params []byte) {
 		e := wire.Event{Version: &wire.Version{Name: name, BatchSize: batch, Epochs: epochs, LearningRate: wire.Float(rate), DataLoader: loader, ModelDirSuffix: suffix, Params: params}}
-		versions := List([]wire.Event{e, e})
+		versions := list([]wire.Event{e, e})
 		if len(versions) != 2 || versions[1].Refused == "" {
 			t.Fatal("told twice, and not refused")
 		}

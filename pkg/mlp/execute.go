@@ -112,7 +112,7 @@ func (x *execution) clean() error {
 	}
 	c, ok := x.model.(Cleaner)
 	if !ok {
-		x.run.Logf("%s/%s: nothing is deleted: CleanModelDir is not implemented", x.run.Model, x.run.Version.Name)
+		x.run.Logf("nothing is deleted: CleanModelDir is not implemented")
 		return nil
 	}
 	return x.hook("CleanModelDir", func() error { return c.CleanModelDir(x.ctx, x.run.Dir) })
@@ -149,7 +149,7 @@ func (x *execution) train(trainSamples, testSamples int) error {
 		return err
 	}
 	if trained == total {
-		run.Logf("%s/%s: all %d steps are trained; training is skipped", run.Model, run.Version.Name, total)
+		run.Logf("all %d steps are trained; training is skipped", total)
 		return nil
 	}
 	in, err := x.input("TrainInput", func() (any, error) { return run.Version.DataLoader.TrainInput(x.ctx, Training) })
@@ -180,7 +180,7 @@ func (x *execution) trained(total int) (n int, err error) {
 		return nil
 	})
 	if in := min(max(n, 0), total); err == nil && in != n {
-		x.run.log("warn", fmt.Sprintf("%s/%s: TrainedSteps is %d of %d steps; %d is taken", x.run.Model, x.run.Version.Name, n, total, in))
+		x.run.log("warn", fmt.Sprintf("TrainedSteps is %d of %d steps; %d is taken", n, total, in))
 		n = in
 	}
 	return n, err

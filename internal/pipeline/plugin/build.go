@@ -99,6 +99,7 @@ type run struct {
 	toolErr  error
 	ctx      context.Context
 	context  build.Context
+	hash     hasher // as it was when this call looked first
 }
 
 // Build makes a program of each model, by name. Of those that did not change since they were built nothing is run. When ctx
@@ -153,7 +154,7 @@ func (b *Builder) begin(ctx context.Context) (*run, error) {
 	if env == nil {
 		env = os.Environ()
 	}
-	r := &run{cache: cache{dir}, settings: readSettings(env), sdkFiles: b.sdk, ctx: ctx}
+	r := &run{cache: cache{dir}, settings: readSettings(env), sdkFiles: b.sdk, ctx: ctx, hash: remember()}
 	h := sha256.New()
 	writeMap(h, "env", r.settings.set)
 	fmt.Fprintln(h, buildFlags)
@@ -209,7 +210,7 @@ func (r *run) unchanged(m Model) (Program, bool) {
 	}
 	file := r.binary(f.Key)
 	info, err := os.Stat(file)
-	if err != nil || info.Size() != f.Size || !f.Inputs.unchanged() {
+	if err != nil || info.Size() != f.Size || !f.Inputs.unchanged(r.hash) {
 		return Program{}, false
 	}
 	touch(file, info)
@@ -229,7 +230,7 @@ func (r *run) prepare(m Model) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := collect(m, p, r.context)
+	in, err := collect(m, p, r.context, r.hash)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +273,7 @@ func (r *run) finish(j *job, file string, same bool) (Program, error) {
 // install moves what the go command wrote to its place in the cache. When the inputs changed meanwhile nobody knows which of
 // them are in the binary: it serves this time, under a name that is not found again.
 func (r *run) install(j *job, built string) (Program, error) {
-	key, same := j.key, j.inputs.unchanged()
+	key, same := j.key, j.inputs.unchanged(hashFile)
 	if !same {
 		key += "-" + filepath.Base(filepath.Dir(built))
 	}

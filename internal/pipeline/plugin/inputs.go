@@ -16,9 +16,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// Inputs are what a Go model is built from. Names are relative to Root, with slashes.
+// inputs are what a Go model is built from. Names are relative to Root, with slashes.
 type inputs struct {
 	Root string
 	// Files is the user's part: sources and embedded data, by content.
@@ -33,13 +34,19 @@ type inputs struct {
 	Embeds map[string]embedded `json:",omitempty"`
 	// Absent are files that decide the build by not being there.
 	Absent []string `json:",omitempty"`
+
+	hash hasher // while they are collected
 }
 
 type embedded struct{ Patterns, Files []string }
 
+// A hasher returns 16 hex digits of the content of a file.
+type hasher func(file string) (string, error)
+
 // collect finds the inputs of a model without a go process. A source that does not parse is an input too.
-func collect(m Model, p *project, c build.Context) (*inputs, error) {
+func collect(m Model, p *project, c build.Context, hash hasher) (*inputs, error) {
 	in := &inputs{
+		hash: hash,
 		Root: p.root, Files: map[string]string{}, Build: map[string]string{}, Watch: map[string]string{},
 		Dirs: map[string][]string{}, Embeds: map[string]embedded{},
 	}
@@ -249,7 +256,7 @@ func (in *inputs) path(name string) string {
 
 // add notes the content of a file. A folder with the name of a source is none, and a dangling link is the compiler's matter.
 func (in *inputs) add(to map[string]string, file string) error {
-	sum, err := hashFile(file)
+	sum, err := in.hash(file)
 	if errors.Is(err, errFolder) {
 		return nil
 	}
@@ -261,7 +268,7 @@ func (in *inputs) add(to map[string]string, file string) error {
 }
 
 // unchanged tells whether collecting would find the same again. It reads and hashes, and parses nothing.
-func (in *inputs) unchanged() bool {
+func (in *inputs) unchanged(hash hasher) bool {
 	for _, name := range in.Absent {
 		if _, err := os.Stat(in.path(name)); !errors.Is(err, fs.ErrNotExist) {
 			return false
@@ -279,7 +286,7 @@ func (in *inputs) unchanged() bool {
 	}
 	for _, files := range []map[string]string{in.Files, in.Build, in.Watch} {
 		for name, sum := range files {
-			if now, err := hashFile(in.path(name)); err != nil || now != sum {
+			if now, err := hash(in.path(name)); err != nil || now != sum {
 				return false
 			}
 		}
@@ -333,10 +340,37 @@ func hashFile(file string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", file, err)
+	buf := buffers.Get().(*[64 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := f.Read(buf[:])
+		_, _ = h.Write(buf[:n])
+		if err == io.EOF {
+			return sum16(h), nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", file, err)
+		}
 	}
-	return sum16(h), nil
+}
+
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// remember returns hashFile that reads a file once only, for models that share files.
+func remember() hasher {
+	type answer struct {
+		sum string
+		err error
+	}
+	var known sync.Map
+	return func(file string) (string, error) {
+		if a, ok := known.Load(file); ok {
+			return a.(answer).sum, a.(answer).err
+		}
+		sum, err := hashFile(file)
+		known.Store(file, answer{sum, err})
+		return sum, err
+	}
 }
 
 func sum16(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil))[:16] }

@@ -13,13 +13,14 @@ import (
 type Session struct {
 	w *wire.Writer
 	r *wire.Reader
-	// Warn is told of what the model says against the protocol, and of what it logs outside of a run.
+	// Warn is told of what the model says against the protocol, Log of what it logs before a run.
 	Warn func(string)
+	Log  func(level, text string)
 }
 
 // NewSession returns a session that writes commands and reads events. It starts with Hello.
 func NewSession(commands io.Writer, events io.Reader) *Session {
-	return &Session{w: wire.NewWriter(commands), r: wire.NewReader(events), Warn: func(string) {}}
+	return &Session{w: wire.NewWriter(commands), r: wire.NewReader(events), Warn: func(string) {}, Log: func(string, string) {}}
 }
 
 // ErrEnded is returned when the model has ended the conversation, or died, before it gave the answer.
@@ -60,8 +61,16 @@ func (s *Session) List(add func(v wire.Version, refused string)) error {
 	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
 		return err
 	}
+	// A version that cannot be read must not be missed in silence.
+	warn := s.Warn
+	defer func() { s.Warn = warn }()
+	var bad error
+	s.Warn = func(text string) { bad = fmt.Errorf("its list of versions cannot be read: %s", text) }
 	for {
 		e, err := s.answer()
+		if bad != nil {
+			return bad
+		}
 		if err != nil {
 			return err
 		}
@@ -111,7 +120,7 @@ func (s *Session) answer() (wire.Event, error) {
 		if e.Type != wire.Log {
 			return e, nil
 		}
-		s.Warn(e.Message)
+		s.Log(e.Level, e.Message)
 	}
 }
 
