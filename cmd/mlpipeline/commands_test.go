@@ -124,7 +124,7 @@ func theJob(ts *testscript.TestScript, name string) *job {
 }
 
 // start starts a command in the background. What it prints goes to NAME.out and NAME.err, with -pty to a terminal and from
-// there to NAME.out.
+// there to NAME.out; NAME.pid has its pid.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	onTerminal := len(args) > 0 && args[0] == "-pty"
 	if onTerminal {
@@ -177,6 +177,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		j.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	}
 	ts.Check(j.cmd.Start())
+	ts.Check(os.WriteFile(ts.MkAbs(name+".pid"), []byte(strconv.Itoa(j.cmd.Process.Pid)), 0o666))
 	go func() {
 		j.err = j.cmd.Wait()
 		close(j.ended)

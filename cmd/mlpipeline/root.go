@@ -75,7 +75,7 @@ func newRoot(app *app) *cobra.Command {
 	flags.BoolVarP(&opts.noLog, "no-log", "n", false, "with -r: write no log, output or history")
 	flags.BoolVar(&opts.keep, "keep", false, "with -u: what has finished stays finished although its model's code has changed")
 	flags.StringVarP(&opts.project, "project", "C", "", "work in the project of `DIR` (default: the current folder or one above it)")
-	flags.IntVarP(&opts.jobs, "jobs", "j", 1, "run up to `N` versions at once (default: jobs in mlp.config)")
+	flags.IntVarP(&opts.jobs, "jobs", "j", 0, "run up to `N` versions at once (default: jobs in mlp.config)")
 	flags.StringArrayVar(&opts.models, "model", nil, "only models whose name fits `GLOB`; may be repeated")
 	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")

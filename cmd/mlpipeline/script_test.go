@@ -99,6 +99,11 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	repository, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return err
+	}
+	env.Setenv("REPOSITORY", repository)
 	env.Setenv("HOST", host)
 	env.Setenv("HOME", filepath.Join(env.WorkDir, ".home"))
 	env.Setenv("PATH", filepath.Join(built.dir, "bin")+string(os.PathListSeparator)+env.Getenv("PATH"))

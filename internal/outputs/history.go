@@ -17,6 +17,9 @@ import (
 
 const historyPrefix = "history-"
 
+// longHead is how much is looked at of a line longer than the buffer.
+const longHead = 64 << 10
+
 // A Past is the last that the journals say of one version.
 type Past struct {
 	Event      string // Started, Finished, Failed or Interrupted
@@ -116,11 +119,13 @@ func (h *History) read(path string) error {
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
 		length := int64(len(line))
-		tooLong := false
-		for errors.Is(err, bufio.ErrBufferFull) {
-			tooLong = true
-			line, err = r.ReadSlice('\n')
-			length += int64(len(line))
+		if errors.Is(err, bufio.ErrBufferFull) { // very many results; what counts stands in front
+			head := append([]byte(nil), line[:longHead]...)
+			for errors.Is(err, bufio.ErrBufferFull) {
+				line, err = r.ReadSlice('\n')
+				length += int64(len(line))
+			}
+			line = append(head, line[max(0, len(line)-2):]...)
 		}
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("read history %s: %w", path, err)
@@ -130,10 +135,7 @@ func (h *History) read(path string) error {
 			h.sizes[len(h.sizes)-1] = offset + length
 			return nil
 		}
-		l, ok := scanned{}, false
-		if !tooLong {
-			l, ok = scanLine(bytes.TrimRight(line, "\r\n"))
-		}
+		l, ok := scanLine(bytes.TrimRight(line, "\r\n"))
 		switch {
 		case !ok:
 			h.Warnings = append(h.Warnings, fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number))

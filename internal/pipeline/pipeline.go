@@ -1,8 +1,10 @@
 // Package pipeline runs a queue of models: it reloads the queue, plans, executes and records, until nothing is due.
 //
-// The loop is in this file. A model goes through the states of model.go, a version through run.go; talk.go holds a process
-// of a model together with what it says and prints, plan.go the reasons why a version is due, stop.go the user's wish to
-// stop. Processes come from an Executor, below this package; what happens goes to the outputs folder and to Report.
+// The loop is in this file. queue.go turns names into models, model.go opens each when its turn comes, ahead.go does
+// before the loop what needs not wait, run.go runs one version. talk.go holds a process of a model together with what it
+// says and prints, plan.go the reasons why a version is due, failure.go what cannot run, stop.go the user's wish to stop.
+// Processes come from an Executor, below this package; what happens goes to the outputs folder and, as in report.go, to
+// whoever watches.
 package pipeline
 
 import (

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
@@ -175,65 +174,6 @@ func (p *Pipeline) noticeStale(m *model, stale []outputs.Past) {
 func (p *Pipeline) skipped(m *model, d due) {
 	p.summary.Skipped++
 	p.report(Report{Event: Skipped, Model: m.name, Version: d.Name, Reason: p.reason(m, d)})
-}
-
-// log writes a line to the log, when there is one.
-func (p *Pipeline) log(level, text string) {
-	if p.Recorder == nil || text == "" {
-		return
-	}
-	switch level {
-	case "debug":
-		p.Recorder.Log.Debug(text)
-	case "warn", "warning":
-		p.Recorder.Log.Warn(text)
-	case "error":
-		p.Recorder.Log.Error(text)
-	default:
-		p.Recorder.Log.Info(text)
-	}
-}
-
-// text is what the log says of r. It is empty for what is too frequent.
-func (r Report) text() string {
-	name := r.Model
-	if r.Version != "" {
-		name += "/" + r.Version
-	}
-	switch r.Event {
-	case RunStarted:
-		return fmt.Sprintf("%s: started as run %s: %s", name, r.Run, r.Reason)
-	case RunFinished:
-		var results []string
-		for _, set := range slices.Sorted(maps.Keys(r.Results)) {
-			results = append(results, set+" "+outputs.FormatMetrics(r.Results[set]))
-		}
-		return fmt.Sprintf("%s: finished in %s: %s", name, outputs.Duration(r.Seconds), strings.Join(results, ", "))
-	case RunFailed:
-		text := name + ": failed: " + r.Failure.Cause
-		if r.Failure.Exit != "" && !strings.Contains(text, r.Failure.Exit) {
-			text += " (" + r.Failure.Exit + ")"
-		}
-		return text
-	case RunInterrupted:
-		return fmt.Sprintf("%s: interrupted at step %d: %s", name, r.Step, r.Failure.Cause)
-	case Skipped:
-		return name + ": skipped: " + r.Reason
-	case QueueAdded:
-		return "queue: + " + r.Model
-	case QueueRemoved:
-		return "queue: - " + r.Model
-	case Notice:
-		return r.Message
-	case Ended:
-		s := r.Summary
-		text := fmt.Sprintf("the queue has ended: %d finished, %d failed, %d interrupted, %d skipped", s.Finished, s.Failed, s.Interrupted, s.Skipped)
-		if s.Left {
-			text += "; it was stopped before all was done"
-		}
-		return text
-	}
-	return ""
 }
 
 func fingerprint(program plugin.Program) uint64 {

@@ -1,6 +1,11 @@
 package pipeline
 
 import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -59,4 +64,73 @@ type Failure struct {
 	Model   string `json:"model"`
 	Version string `json:"version,omitempty"`
 	Cause   string `json:"cause"`
+}
+
+// log writes a line to the log, when there is one.
+func (p *Pipeline) log(level, text string) {
+	if p.Recorder == nil || text == "" {
+		return
+	}
+	switch level {
+	case "debug":
+		p.Recorder.Log.Debug(text)
+	case "warn", "warning":
+		p.Recorder.Log.Warn(text)
+	case "error":
+		p.Recorder.Log.Error(text)
+	default:
+		p.Recorder.Log.Info(text)
+	}
+}
+
+// text is what the log says of r. It is empty for what is too frequent.
+func (r Report) text() string {
+	name := r.Model
+	if r.Version != "" {
+		name += "/" + r.Version
+	}
+	switch r.Event {
+	case RunStarted:
+		return fmt.Sprintf("%s: started as run %s: %s", name, r.Run, r.Reason)
+	case RunFinished:
+		var results []string
+		for _, set := range slices.Sorted(maps.Keys(r.Results)) {
+			results = append(results, set+" "+outputs.FormatMetrics(r.Results[set]))
+		}
+		return fmt.Sprintf("%s: finished in %s: %s", name, outputs.Duration(r.Seconds), strings.Join(results, ", "))
+	case RunFailed:
+		text := name + ": failed: " + r.Failure.Cause
+		if r.Failure.Exit != "" && !strings.Contains(text, r.Failure.Exit) {
+			text += " (" + r.Failure.Exit + ")"
+		}
+		return text
+	case RunInterrupted:
+		return fmt.Sprintf("%s: interrupted at step %d: %s", name, r.Step, r.Failure.Cause)
+	case Skipped:
+		return name + ": skipped: " + r.Reason
+	case QueueAdded:
+		return "queue: + " + r.Model
+	case QueueRemoved:
+		return "queue: - " + r.Model
+	case Notice:
+		return r.Message
+	case Ended:
+		s := r.Summary
+		text := fmt.Sprintf("the queue has ended: %d finished, %d failed, %d interrupted, %d skipped", s.Finished, s.Failed, s.Interrupted, s.Skipped)
+		if s.Left {
+			text += "; it was stopped before all was done"
+		}
+		return text
+	}
+	return ""
+}
+
+// LogLostTerminal writes to the log that nobody watches any more. The queue goes on.
+func (p *Pipeline) LogLostTerminal(why error) {
+	p.log("warn", "the terminal is gone ("+why.Error()+"); the queue goes on")
+}
+
+// LogSignal writes to the log that a signal asked to stop.
+func (p *Pipeline) LogSignal(sig os.Signal, level Level) {
+	p.log("warn", fmt.Sprintf("%v: %s", sig, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
 }

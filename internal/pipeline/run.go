@@ -340,7 +340,7 @@ func (r *run) writeTo(recorder *outputs.Recorder) (err error) {
 			return err
 		}
 	} else {
-		event.Cause = r.Failure.Cause
+		event.Cause = cut(r.Failure.Cause, keptLine)
 	}
 	return recorder.Append(event)
 }

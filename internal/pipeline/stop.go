@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
-	"os"
 	"sync"
 )
 
@@ -54,13 +52,3 @@ func (s *Stop) Level() Level {
 
 // Reached returns a channel that is closed once the level is at least l.
 func (s *Stop) Reached(l Level) <-chan struct{} { return s.reached[l] }
-
-// LogLostTerminal writes to the log that nobody watches any more. The queue goes on.
-func (p *Pipeline) LogLostTerminal(why error) {
-	p.log("warn", "the terminal is gone ("+why.Error()+"); the queue goes on")
-}
-
-// LogSignal writes to the log that a signal asked to stop.
-func (p *Pipeline) LogSignal(sig os.Signal, level Level) {
-	p.log("warn", fmt.Sprintf("%v: %s", sig, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
-}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ type talk struct {
 	readers sync.WaitGroup
 }
 
-// startTalk starts a process of m and waits for its hello. Until begin is called, the user's wish to stop kills it.
+// startTalk starts a process of m and waits for its hello.
 func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	process, err := p.Executor.Start(Command{
 		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
@@ -32,30 +33,51 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 		return nil, err
 	}
 	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
-	t.Warn = func(text string) { p.log(Warning, m.name+": "+text) }
+	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
 	t.printed.emit = func(level, line string) { p.log(level, m.name+": "+line) }
 	t.capture(process.Stdout(), false)
 	t.capture(process.Stderr(), true)
 
-	heard := make(chan struct{})
-	go func() {
-		timer := time.NewTimer(helloTimeout)
-		defer timer.Stop()
-		select {
-		case <-heard:
-		case <-timer.C:
-			process.Kill()
-		case <-p.Stop.Reached(Finishing):
-			process.Kill()
-		}
-	}()
-	err = t.Hello()
-	close(heard)
-	if err != nil {
-		return nil, t.gaveUp(err)
+	if err := t.within(p, helloTimeout, "it is no model: it said nothing of the plugin protocol", t.Hello); err != nil {
+		return nil, err
 	}
 	return t, nil
+}
+
+// within calls talk, which speaks with the process, and kills the process, so that talk fails, when it takes longer than
+// limit, unless that is 0, or when the user wishes to stop. A process that talk fails with is gone.
+func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func() error) error {
+	done, watched := make(chan struct{}), make(chan struct{})
+	tooLate := false
+	go func() {
+		defer close(watched)
+		var timeout <-chan time.Time
+		if limit > 0 {
+			timer := time.NewTimer(limit)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-done:
+			return
+		case <-timeout:
+			tooLate = true
+		case <-p.Stop.Reached(Finishing):
+		}
+		t.Kill()
+	}()
+	err := talk()
+	close(done)
+	<-watched
+	if err == nil {
+		return nil
+	}
+	err = t.gaveUp(err)
+	if tooLate {
+		return fmt.Errorf("%s within %v", late, limit)
+	}
+	return err
 }
 
 // capture reads what the process prints, to the end.
@@ -124,11 +146,12 @@ type deathError struct {
 
 func (e *deathError) Error() string { return e.what }
 
-// keptLines of standard error are shown with a failure; keptEarly lines that are printed before a run begins are
-// put into its record.
+// keptLines of standard error, of each at most keptLine bytes, are shown with a failure; of what is printed before a run
+// begins, keptEarly bytes are put into its record. The log has all of it.
 const (
 	keptLines = 20
-	keptEarly = 1000
+	keptLine  = 2000
+	keptEarly = 1 << 20
 )
 
 // A capture distributes the lines that a process prints. emit and the functions of begin are called with its lock held.
@@ -137,6 +160,7 @@ type capture struct {
 	emit  func(level, line string)
 	flush func()
 	early []string
+	held  int // bytes in early
 	begun bool
 	last  []string // of standard error
 }
@@ -148,10 +172,11 @@ func (c *capture) line(line string, isStderr bool) {
 		if len(c.last) == keptLines {
 			c.last = append(c.last[:0], c.last[1:]...)
 		}
-		c.last = append(c.last, line)
+		c.last = append(c.last, cut(line, keptLine))
 	}
-	if !c.begun && len(c.early) < keptEarly {
+	if !c.begun && c.held < keptEarly {
 		c.early = append(c.early, line)
+		c.held += len(line) + 1
 	}
 	c.emit("info", line)
 }
@@ -190,6 +215,14 @@ func (c *capture) begin(emit func(level, line string), record func(line string),
 		emit(level, line)
 		record(line)
 	}
+}
+
+// cut returns s, or the first n bytes of it if it is longer.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
 // lastLines returns the last lines of standard error.

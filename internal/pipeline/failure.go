@@ -1,0 +1,56 @@
+package pipeline
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+)
+
+// modelFailed records that m could not be run at all.
+func (p *Pipeline) modelFailed(m *model, err error) {
+	failure := &outputs.Failure{Cause: advise(err)}
+	var death *deathError
+	if errors.As(err, &death) {
+		failure.Exit, failure.Stderr = death.exit.String(), death.stderr
+	}
+	var compile *plugin.BuildError
+	if errors.As(err, &compile) {
+		failure.Trace = compile.Output
+	}
+	p.recordFailure(m, due{Version: &version.Version{}}, failure)
+}
+
+// advise is the text of err with what to do about it, when it knows.
+func advise(err error) string {
+	var adviser interface{ Hint() string }
+	if errors.As(err, &adviser) && adviser.Hint() != "" {
+		return err.Error() + "; " + adviser.Hint()
+	}
+	return err.Error()
+}
+
+// refused records that a version cannot be run.
+func (p *Pipeline) refused(m *model, d due) {
+	p.recordFailure(m, d, &outputs.Failure{Cause: d.Refused})
+}
+
+func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
+	label, name := "", d.Name
+	if d.why == version.Refused {
+		label = d.Label()
+	}
+	if d.Duplicate {
+		name = ""
+	}
+	if p.Recorder != nil {
+		p.fatal(p.Recorder.Append(outputs.Event{
+			Event: outputs.Failed, Model: m.name, Version: name, Time: outputs.Time{Time: time.Now()},
+			Parameters: hex(d.Hash), Code: m.program.Fingerprint, Cause: cut(failure.Cause, keptLine),
+		}))
+	}
+	p.report(Report{Event: RunFailed, Model: m.name, Version: label, Failure: failure})
+	p.failed(m.name, label, failure.Cause)
+}

@@ -1,0 +1,131 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mlpipeline/mlpipeline/internal/config"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+)
+
+// setQueue makes queue the one in force.
+func (p *Pipeline) setQueue(queue config.Queue) {
+	p.queue = queue.Names
+	if queue.Blacklist {
+		found, err := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
+		if err != nil {
+			p.warn(err.Error())
+		}
+		p.queue = nil
+		for _, m := range found {
+			if !slices.Contains(queue.Names, m.Name) {
+				p.queue = append(p.queue, m.Name)
+			}
+		}
+	}
+	for _, name := range queue.Names {
+		p.checkName(name)
+	}
+}
+
+// checkName warns of a name that does not exist, long before its turn comes.
+func (p *Pipeline) checkName(name string) {
+	if _, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(name))); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	warning := fmt.Sprintf("there is no model %s in %s", name, p.Project.ModelsDir)
+	known, _ := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
+	names := make([]string, len(known))
+	for i, m := range known {
+		names[i] = m.Name
+	}
+	if near := config.Nearest(name, names); near != "" {
+		warning += "; did you mean " + near + "?"
+	}
+	p.warn(warning)
+}
+
+// selected returns the models of the queue that the call selects, in order. Those that do not exist are left out.
+func (p *Pipeline) selected() []*model {
+	var models []*model
+	for _, name := range p.queue {
+		m := p.models[name]
+		if m == nil {
+			if _, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(name))); err != nil {
+				continue
+			}
+			m = &model{name: name}
+			p.models[name] = m
+			p.summary.models++
+		}
+		if p.Models.Has(name) {
+			models = append(models, m)
+		}
+	}
+	return models
+}
+
+// warnShared warns of versions that share a model directory: the later ones find what the earlier ones left there.
+func (p *Pipeline) warnShared(m *model) {
+	m.suffixes = map[string]int{}
+	for _, d := range m.plan {
+		if d.why != version.Refused {
+			m.suffixes[d.ModelDirSuffix]++
+		}
+	}
+	users := map[string][]string{} // of the directories that are shared, by suffix
+	var shared []string
+	for _, d := range m.plan {
+		if s := d.ModelDirSuffix; m.suffixes[s] > 1 && d.why != version.Refused {
+			if users[s] == nil {
+				shared = append(shared, s)
+			}
+			users[s] = append(users[s], d.Name)
+		}
+	}
+	for _, s := range shared {
+		dir := filepath.Base(p.Folder.ModelDir(m.name, s))
+		p.warn(fmt.Sprintf("%s: versions %s share the model directory %s; a MODEL_DIR_SUFFIX gives each its own", m.name, list(users[s], 5), dir))
+	}
+	for _, other := range p.models {
+		for _, pair := range [][2]*model{{m, other}, {other, m}} {
+			if dir := sharedDir(pair[0], pair[1]); dir != "" {
+				p.warn(fmt.Sprintf("%s and %s share the model directory %s", pair[0].name, pair[1].name, dir))
+			}
+		}
+	}
+}
+
+// sharedDir returns a model directory of long that is one of short too: that of "net-wide" is also that of "net" with the
+// suffix "wide".
+func sharedDir(short, long *model) string {
+	rest, ok := strings.CutPrefix(long.name, short.name+"-")
+	if !ok {
+		return ""
+	}
+	for s := range long.suffixes {
+		if s != "" {
+			s = "-" + s
+		}
+		if short.suffixes[rest+s] > 0 {
+			return long.name + s
+		}
+	}
+	return ""
+}
+
+// dir is the model directory of a version in execution mode.
+func (p *Pipeline) dir(m *model, d due) string { return p.Folder.ModelDir(m.name, d.ModelDirSuffix) }
+
+// list writes names with commas, of many only the first most.
+func list(names []string, most int) string {
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
