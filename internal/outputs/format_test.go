@@ -28,7 +28,7 @@ func TestFormat1IsStillRead(t *testing.T) {
 			t.Errorf("%s %s: %+v, %t", want.model, want.version, past, ok)
 			continue
 		}
-		if e, err := h.Event(past); err != nil || e.Model != want.model || e.Version != want.version || e.Cause != want.cause {
+		if e, err := past.Read(); err != nil || e.Model != want.model || e.Version != want.version || e.Cause != want.cause {
 			t.Errorf("%s %s: %+v, %v", want.model, want.version, e, err)
 		}
 	}
@@ -37,7 +37,7 @@ func TestFormat1IsStillRead(t *testing.T) {
 	}
 
 	past, _ := h.Last("softmax", "done")
-	e, err := h.Event(past)
+	e, err := past.Read()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestHistoryWarnsOfABadLine(t *testing.T) {
 		}
 		for _, version := range []string{"before", "after"} {
 			past, ok := h.Last("m", version)
-			if e, err := h.Event(past); !ok || err != nil || e.Version != version {
+			if e, err := past.Read(); !ok || err != nil || e.Version != version {
 				t.Errorf("%.40q: %s: %t, %v, %q", bad, version, ok, err, e.Version)
 			}
 		}
@@ -131,7 +131,7 @@ func TestHistoryReadsEveryLineThatAJournalWrites(t *testing.T) {
 	if !ok || len(h.Warnings) > 0 {
 		t.Fatalf("known %t, warnings %q", ok, h.Warnings)
 	}
-	got, err := h.Event(past)
+	got, err := past.Read()
 	if err != nil || !cmp.Equal(want, got, sameEvent) {
 		t.Errorf("not what was written, error %v", err)
 	}
@@ -147,7 +147,7 @@ func TestHistoryFindsNamesThatNeedEscapes(t *testing.T) {
 	h := readHistory(t, f)
 	for _, name := range names {
 		past, ok := h.Last(name, name)
-		if e, err := h.Event(past); !ok || err != nil || e.Model != name || e.Version != name {
+		if e, err := past.Read(); !ok || err != nil || e.Model != name || e.Version != name {
 			t.Errorf("%q: %t, %v, %+v", name, ok, err, e)
 		}
 	}

@@ -137,7 +137,7 @@ func TestJournalReturnsWhatWasWritten(t *testing.T) {
 		if !ok || past.Event != e.Event || past.Host != "host" || past.Parameters != 0x0123456789abcdef || past.Code != 0xfedcba9876543210 {
 			t.Errorf("last of %s: %+v, %t", e.Version, past, ok)
 		}
-		whole, err := h.Event(past)
+		whole, err := past.Read()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,6 +103,9 @@ func fieldOf(param string) string {
 func (v *Version) set(param string, value any) error {
 	field := fieldOf(param)
 	if field == "" {
+		if v.Params == nil {
+			v.Params = Params{}
+		}
 		v.Params[param] = value
 		return nil
 	}

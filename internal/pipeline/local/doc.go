@@ -11,4 +11,7 @@
 // whatever session or process group it hides, and is found. It is then killed when its model has ended, not only at the
 // end of the pipeline: a left-over worker must not hold the memory or the port that the next version needs. Elsewhere
 // only the process group of a model is ended with it.
+//
+// Should the guardian itself be killed, the kernel kills the models, and what they leave behind comes to the pipeline, which
+// does the same.
 package local

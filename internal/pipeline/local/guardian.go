@@ -64,7 +64,8 @@ func Guard() int {
 	runtime.LockOSThread()
 	// Signals are for the pipeline to act on. They are caught, not ignored: models would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP)
-	becomeGuardian()
+	becomeSubreaper()
+	takeName()
 	file := os.NewFile(3, "pipeline")
 	conn, err := net.FileConn(file)
 	if err != nil {
@@ -178,12 +179,17 @@ func (g *guardian) reap() {
 }
 
 // killLeftOver kills what a run that has ended left behind: orphans that carry its name, and all of them when no other
-// run could own them. Each that dies may leave more.
+// run could own them.
 func (g *guardian) killLeftOver(runID string) {
+	killOrphans(g.children, func(pid int) bool { return len(g.children) == 0 || carries(pid, runID) })
+}
+
+// killOrphans kills the children of this process other than known for which mine is true. Each that dies may leave more.
+func killOrphans(known map[int]child, mine func(pid int) bool) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		found := false
-		for _, pid := range orphans(g.children) {
-			if len(g.children) == 0 || carries(pid, runID) {
+		for _, pid := range orphans(known) {
+			if mine(pid) {
 				syscall.Kill(pid, syscall.SIGKILL)
 				syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 				found = true

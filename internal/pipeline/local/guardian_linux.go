@@ -17,13 +17,11 @@ import (
 // ownProgram is this program, even when its file has been replaced since it was started.
 func ownProgram() (string, error) { return "/proc/self/exe", nil }
 
-// becomeGuardian makes this process the parent of all orphans among its descendants, and gives it its name.
-func becomeGuardian() {
-	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	if name, err := unix.ByteSliceFromString(guardianName); err == nil {
-		os.WriteFile("/proc/self/comm", name[:len(name)-1], 0)
-	}
-}
+// becomeSubreaper makes this process the parent of all orphans among its descendants.
+func becomeSubreaper() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// takeName gives the guardian its name, by which a `killall mlpipeline` does not find it.
+func takeName() { os.WriteFile("/proc/self/comm", []byte(guardianName), 0) }
 
 // childAttr puts a model into a session of its own, and ends it should the guardian itself be killed.
 func childAttr() *syscall.SysProcAttr {

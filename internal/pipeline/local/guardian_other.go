@@ -9,7 +9,9 @@ import (
 
 func ownProgram() (string, error) { return os.Executable() }
 
-func becomeGuardian() {}
+func becomeSubreaper() {}
+
+func takeName() {}
 
 func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 

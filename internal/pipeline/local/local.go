@@ -33,6 +33,7 @@ var _ pipeline.Executor = (*Local)(nil)
 
 // Open returns the executor and starts its guardian, to be ready when the first process is wanted.
 func Open() (*Local, error) {
+	becomeSubreaper() // should the guardian be killed, its orphans come here
 	l := &Local{running: map[int]*process{}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,13 +120,14 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 	l.guardian = nil
 	for id, p := range l.running {
 		delete(l.running, id)
+		killOrphans(nil, func(pid int) bool { return carries(pid, p.runID) })
 		p.end(answer{Ended: true, Error: "the guardian process that watches over it has been killed"})
 	}
 }
 
 // Start implements pipeline.Executor.
 func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
-	p := &process{local: l, started: make(chan answer, 1), done: make(chan struct{})}
+	p := &process{local: l, runID: c.ID, started: make(chan answer, 1), done: make(chan struct{})}
 	var theirs [4]*os.File // as the guardian takes them: stdout, stderr, commands, events
 	var err error
 	pipe := func(i int, theyWrite bool) (ours *os.File) {
@@ -220,6 +222,7 @@ func asBytes(list []string) [][]byte {
 type process struct {
 	local    *Local
 	id       int
+	runID    string
 	started  chan answer
 	done     chan struct{}
 	exit     pipeline.Exit // set before done is closed
