@@ -264,17 +264,18 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 	}
 	r.Status = outputs.Failed
 	r.Failure = &outputs.Failure{Phase: r.phase, Trace: said.Trace}
+	death := exit.String()
 	if r.talk != nil {
-		r.Failure.Stderr = r.talk.printed.lastLines()
-		r.Failure.Exit = exit.String()
+		r.Failure.Exit = death
+		r.Failure.Stderr, death = r.talk.printed.dying(exit, r.where())
 	}
 	cause := &r.Failure.Cause
 	switch {
 	case err != nil:
 		*cause = err.Error()
-		var death *deathError
-		if errors.As(err, &death) {
-			r.Failure.Exit, r.Failure.Stderr = death.exit.String(), death.stderr
+		var early *deathError
+		if errors.As(err, &early) {
+			r.Failure.Exit, r.Failure.Stderr = early.exit.String(), early.stderr
 		}
 	case how.timedOut:
 		*cause = fmt.Sprintf("timed out after %v (timeout in mlp.config)", r.p.Project.Timeout)
@@ -293,7 +294,7 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 	case exit.OK():
 		*cause = "it exited with status 0" + r.where() + " before the run had ended"
 	default:
-		*cause = exit.String() + r.where()
+		*cause = death
 	}
 }
 

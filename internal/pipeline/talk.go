@@ -125,14 +125,15 @@ func (t *talk) gaveUp(err error) error {
 	}
 	// What is not ended by now does not listen, but it is given the time to print why.
 	exit, _ := t.close(time.Second)
-	cause := &deathError{exit: exit, stderr: t.printed.lastLines()}
+	stderr, why := t.printed.dying(exit, "")
+	cause := &deathError{exit: exit, stderr: stderr}
 	switch {
 	case err == plugin.ErrNoModel && exit.OK():
 		cause.what = "it is no model: it ended without a word of the plugin protocol (see docs/protocol.md)"
 	case err == plugin.ErrNoModel:
-		cause.what = "it died before its first word: " + exit.String()
+		cause.what = "it died before its first word: " + why
 	default:
-		cause.what = fmt.Sprintf("it died before it told its versions: %v", exit)
+		cause.what = "it died before it told its versions: " + why
 	}
 	return cause
 }
@@ -163,6 +164,7 @@ type capture struct {
 	held  int // bytes in early
 	begun bool
 	last  []string // of standard error
+	crash string   // the line of standard error in which the runtime of Go says why it died
 }
 
 func (c *capture) line(line string, isStderr bool) {
@@ -173,6 +175,9 @@ func (c *capture) line(line string, isStderr bool) {
 			c.last = append(c.last[:0], c.last[1:]...)
 		}
 		c.last = append(c.last, cut(line, keptLine))
+		if c.crash == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")) {
+			c.crash = cut(line, keptLine)
+		}
 	}
 	if !c.begun && c.held < keptEarly {
 		c.early = append(c.early, line)
@@ -225,9 +230,14 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
-// lastLines returns the last lines of standard error.
-func (c *capture) lastLines() []string {
+// dying returns what is left of a process that died: the last lines of its standard error, and its cause of death, which is
+// exit, where, and what it said about it.
+func (c *capture) dying(exit Exit, where string) (stderr []string, cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]string(nil), c.last...)
+	cause = exit.String() + where
+	if c.crash != "" {
+		cause += ", " + c.crash
+	}
+	return append([]string(nil), c.last...), cause
 }

@@ -275,7 +275,7 @@ func TestTraining(t *testing.T) {
 			result training map[steps:7]`},
 		{"clean without CleanModelDir", true, `
 			phase clean 0/0
-			info m/baseline: nothing is deleted: CleanModelDir is not implemented
+			info nothing is deleted: CleanModelDir is not implemented
 			phase setup 0/0
 			info Setup m/baseline execution
 			phase train 0/12 of 10, 2 samples
@@ -285,17 +285,17 @@ func TestTraining(t *testing.T) {
 			phase setup 0/0
 			info Setup m/baseline execution
 			phase train 12/12 of 10, 2 samples
-			info m/baseline: all 12 steps are trained; training is skipped`},
+			info all 12 steps are trained; training is skipped`},
 		{"too many trained", false, `
 			phase setup 0/0
 			info Setup m/baseline execution
-			warn m/baseline: TrainedSteps is 100 of 12 steps; 12 is taken
+			warn TrainedSteps is 100 of 12 steps; 12 is taken
 			phase train 12/12 of 10, 2 samples
-			info m/baseline: all 12 steps are trained; training is skipped`},
+			info all 12 steps are trained; training is skipped`},
 		{"negative trained", false, `
 			phase setup 0/0
 			info Setup m/baseline execution
-			warn m/baseline: TrainedSteps is -1 of 12 steps; 0 is taken
+			warn TrainedSteps is -1 of 12 steps; 0 is taken
 			phase train 0/12 of 10, 2 samples
 			info Train training 12
 			result training map[steps:12]`},

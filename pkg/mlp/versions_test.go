@@ -223,3 +223,13 @@ func FuzzVersion(f *testing.F) {
 		}
 	})
 }
+
+func TestGridWithoutDefaultParams(t *testing.T) {
+	vs := NewVersions(Version{DataLoader: &noData{}, BatchSize: 2, Epochs: 1})
+	vs.Grid("g", Axis{"LearningRate", []any{0.1}}, Axis{"hidden", []any{8, 16}})
+	for _, c := range vs.checked() {
+		if c.problem != "" || len(c.Params) != 1 {
+			t.Errorf("%s: problem %q, params %v", c.Name, c.problem, c.Params)
+		}
+	}
+}
