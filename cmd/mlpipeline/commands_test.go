@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -196,7 +197,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 // environment is that of the script. testscript tells its variables by name only.
 func environment(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "HOME", "NO_COLOR", "PATH", "TERM", "TMPDIR", "WORK", "XDG_CACHE_HOME"} {
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GORACE", "HOME", "NO_COLOR", "PATH", "TERM", "TMPDIR", "WORK", "XDG_CACHE_HOME"} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}
@@ -272,7 +273,7 @@ func typeTo(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// await waits for a file, or for a file to match.
+// await waits for a file, or for a file to match. FILE may be a pattern of names: any of them will do.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 || len(args) == 2, "await FILE [REGEXP]")
 	pattern := ""
@@ -282,8 +283,12 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile(`(?m)` + pattern)
 	ts.Check(err)
 	until(ts, strings.Join(args, " has "), func() bool {
-		text, err := os.ReadFile(ts.MkAbs(args[0]))
-		return err == nil && re.Match(text)
+		files, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		return slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && re.Match(text)
+		})
 	})
 }
 

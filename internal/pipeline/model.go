@@ -142,7 +142,7 @@ func (p *Pipeline) ask(m *model) error {
 		return err
 	}
 	var told version.List
-	late := "it did not tell its versions (timeout in mlp.config)"
+	late := "it did not tell its versions within %v (timeout in mlp.config)"
 	err = talk.within(p, p.Project.Timeout, late, func() error { return talk.List(told.Add) })
 	if err != nil {
 		return err

@@ -88,15 +88,7 @@ func (p *Pipeline) Run() (Summary, error) {
 
 // begin makes what a call needs. The caller calls done in any case.
 func (p *Pipeline) begin() (done func(), err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	p.ctx = ctx
-	go func() {
-		select {
-		case <-p.Stop.Reached(Finishing):
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	p.ctx = p.Stop.ctx
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
 	p.ended = make(chan *run)
 	if !p.Execute {
@@ -115,7 +107,6 @@ func (p *Pipeline) begin() (done func(), err error) {
 		for _, m := range p.models {
 			m.close(p)
 		}
-		cancel()
 		if p.temp != "" {
 			os.RemoveAll(p.temp)
 		}
@@ -217,7 +208,7 @@ func (p *Pipeline) report(r Report) {
 	p.Report(r)
 	switch r.Event {
 	case RunPrinted:
-		p.log(r.Level, r.Model+"/"+r.Version+": "+r.Message)
+		p.log(r.Level, r.name()+": "+r.Message)
 	case Warning:
 		p.log("warn", r.Message)
 	case RunFailed:

@@ -83,12 +83,17 @@ func (p *Pipeline) log(level, text string) {
 	}
 }
 
+// name names what r is about.
+func (r Report) name() string {
+	if r.Version == "" {
+		return r.Model
+	}
+	return r.Model + "/" + r.Version
+}
+
 // text is what the log says of r. It is empty for what is too frequent.
 func (r Report) text() string {
-	name := r.Model
-	if r.Version != "" {
-		name += "/" + r.Version
-	}
+	name := r.name()
 	switch r.Event {
 	case RunStarted:
 		return fmt.Sprintf("%s: started as run %s: %s", name, r.Run, r.Reason)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"sync"
 )
 
@@ -21,11 +22,14 @@ type Stop struct {
 	mu      sync.Mutex
 	level   Level
 	reached [Killing + 1]chan struct{}
+	ctx     context.Context // ends when the level is no longer Going
+	cancel  context.CancelFunc
 }
 
 // NewStop returns a Stop at Going.
 func NewStop() *Stop {
 	s := &Stop{}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for l := range s.reached {
 		s.reached[l] = make(chan struct{})
 	}
@@ -39,6 +43,7 @@ func (s *Stop) Raise(l Level) Level {
 	for s.level < l {
 		s.level++
 		close(s.reached[s.level])
+		s.cancel()
 	}
 	return s.level
 }

@@ -35,18 +35,21 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
-	t.printed.emit = func(level, line string) { p.log(level, m.name+": "+line) }
+	t.printed.emit = func(level, line string) {
+		p.report(Report{Event: RunPrinted, Model: m.name, Message: line, Level: level})
+	}
 	t.capture(process.Stdout(), false)
 	t.capture(process.Stderr(), true)
 
-	if err := t.within(p, helloTimeout, "it is no model: it said nothing of the plugin protocol", t.Hello); err != nil {
+	if err := t.within(p, helloTimeout, "it is no model: it said nothing of the plugin protocol within %v", t.Hello); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // within calls talk, which speaks with the process, and kills the process, so that talk fails, when it takes longer than
-// limit, unless that is 0, or when the user wishes to stop. A process that talk fails with is gone.
+// limit, unless that is 0, or when the user wishes to stop. A process that talk fails with is gone. The error of one that
+// is late has limit in its text.
 func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func() error) error {
 	done, watched := make(chan struct{}), make(chan struct{})
 	tooLate := false
@@ -75,7 +78,7 @@ func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func()
 	}
 	err = t.gaveUp(err)
 	if tooLate {
-		return fmt.Errorf("%s within %v", late, limit)
+		return fmt.Errorf(late, limit)
 	}
 	return err
 }
