@@ -32,7 +32,7 @@ var cycle = group{
 			}
 			floor, err := times(cycles, func() *exec.Cmd {
 				cmd := b.command(model)
-				cmd.Env = append(cmd.Env, "BENCH_EXIT=at once")
+				cmd.Env = append(cmd.Env, "BENCH_EXIT=1")
 				return cmd
 			})
 			if err != nil {

@@ -66,7 +66,7 @@ func measure(rounds int, only []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Print(tableHead)
+	fmt.Print(tableHead())
 	var notes []string
 	for i, g := range groups {
 		wanted := func(r row) bool { return len(only) == 0 || slices.Contains(only, r.name) }

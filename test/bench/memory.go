@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,10 +34,12 @@ func peak(cmd *exec.Cmd) (float64, error) {
 	close(stop)
 	<-stopped
 	if err == nil && most == 0 {
-		err = fmt.Errorf("the peak of a process's memory is not known here: /proc/<pid>/status has no VmHWM")
+		err = errNoMark
 	}
 	return most, err
 }
+
+var errNoMark = errors.New("the peak of a process's memory is not known here: /proc/<pid>/status has no VmHWM")
 
 // highWater is the mark in bytes, 0 when there is none.
 func highWater(pid int) float64 {

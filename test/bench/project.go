@@ -59,6 +59,7 @@ func newBench(dir string) (*bench, error) {
 type project struct {
 	*bench
 	dir    string
+	source string // of its models
 	models []string
 }
 
@@ -66,7 +67,12 @@ const goMod = "module bench\n\ngo 1.22\n\nrequire github.com/mlpipeline/mlpipeli
 
 // project makes a project with n models. With module, plain go builds work in it.
 func (b *bench) project(name string, n int, module bool) (*project, error) {
-	p := &project{bench: b, dir: filepath.Join(b.dir, name)}
+	return b.projectOf("model", name, n, module)
+}
+
+// projectOf is project with the model of a folder in testdata.
+func (b *bench) projectOf(source, name string, n int, module bool) (*project, error) {
+	p := &project{bench: b, dir: filepath.Join(b.dir, name), source: source}
 	for i := range n {
 		p.models = append(p.models, fmt.Sprintf("m%d", i))
 	}
@@ -82,7 +88,7 @@ func (b *bench) project(name string, n int, module bool) (*project, error) {
 
 // edit changes one line of each model to what it has never been.
 func (p *project) edit() error {
-	source, err := sources.ReadFile("testdata/model/main.go")
+	source, err := sources.ReadFile("testdata/" + p.source + "/main.go")
 	const line = "const edited = 0"
 	if err != nil || !bytes.Contains(source, []byte(line)) {
 		return errors.Join(err, fs.ErrInvalid)
@@ -105,11 +111,13 @@ func (p *project) pipeline(settings []string, args ...string) *exec.Cmd {
 
 // fresh times mlpipeline with an outputs folder that is not there yet.
 func (p *project) fresh(settings []string, args ...string) (float64, error) {
-	if err := os.RemoveAll(filepath.Join(p.dir, "models", "outputs")); err != nil {
+	if err := p.clear(); err != nil {
 		return 0, err
 	}
 	return timed(p.pipeline(settings, args...))
 }
+
+func (p *project) clear() error { return os.RemoveAll(filepath.Join(p.dir, "models", "outputs")) }
 
 // goBuild is a plain build of one of p's models.
 func (p *project) goBuild(model string) *exec.Cmd {

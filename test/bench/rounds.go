@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 )
 
 // A row is one line of the table.
@@ -74,11 +75,14 @@ func (b *bench) rounds(g group, n int) ([][]pair, error) {
 	return all, nil
 }
 
-const (
-	tableForm = "| %-15s | %-62s | %9s | %9s | %-24s | %8s | %-5s |\n"
-	tableHead = "| row             | what / its floor                                               |      ours |     floor | median (min..max)        |    reach |       |\n" +
-		"|-----------------|----------------------------------------------------------------|----------:|----------:|--------------------------|---------:|-------|\n"
-)
+const tableForm = "| %-14s | %-72s | %9s | %9s | %-27s | %9s | %-5s |\n"
+
+// tableHead is Markdown, as the lines are.
+func tableHead() string {
+	dashes := func(n int) string { return strings.Repeat("-", n) }
+	return fmt.Sprintf(tableForm, "row", "what / its floor", "ours", "floor", "median (min..max)", "to reach", "") +
+		fmt.Sprintf(tableForm, dashes(14), dashes(72), dashes(8)+":", dashes(8)+":", dashes(27), dashes(8)+":", dashes(5))
+}
 
 // line is the line of the table.
 func (r row) line(pairs []pair) string {

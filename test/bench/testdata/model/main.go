@@ -25,7 +25,7 @@ func number(name string, otherwise int) int {
 }
 
 func main() {
-	if os.Getenv("BENCH_EXIT") == "at once" {
+	if os.Getenv("BENCH_EXIT") != "" {
 		os.Exit(0)
 	}
 	versions := mlp.NewVersions(mlp.Version{DataLoader: data{}, BatchSize: 1, Epochs: 1})
@@ -35,9 +35,6 @@ func main() {
 			v.ModelDirSuffix = v.Name // only those with directories of their own run side by side
 		}
 		versions.Add(v)
-	}
-	if os.Getenv("BENCH_EXIT") == "with versions" {
-		os.Exit(0)
 	}
 	mlp.Main(model{}, versions)
 }
