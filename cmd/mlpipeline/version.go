@@ -20,7 +20,7 @@ func newVersion(app *app) *cobra.Command {
 		Use:     "version",
 		Short:   "print the versions of the program, the plugin protocol and the formats on disk",
 		Example: "  mlpipeline version\n  mlpipeline version --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return printVersion(app, asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON value")

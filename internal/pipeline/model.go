@@ -149,6 +149,9 @@ func (p *Pipeline) ask(m *model) error {
 	}
 	m.talk = talk
 	versions := told.Sorted()
+	if len(versions) == 0 {
+		p.warn(m.name + " has no versions")
+	}
 	m.plan = make([]due, 0, len(versions))
 	for i := range versions {
 		v := &versions[i]

@@ -84,9 +84,6 @@ func measure(rounds int, only []string) error {
 			}
 		}
 		notes, b.notes = append(notes, b.notes...), nil
-		if err := os.RemoveAll(b.dir); err != nil {
-			return err
-		}
 	}
 	for _, n := range notes {
 		fmt.Println("\n" + n)

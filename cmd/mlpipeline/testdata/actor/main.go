@@ -261,7 +261,7 @@ func (a *actor) do(ctx context.Context, run *mlp.Run, act act) error {
 	case "segfault":
 		syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 	case "touch": // its content is the process
-		return os.WriteFile(act.text, []byte(strconv.Itoa(os.Getpid())), 0o666)
+		return putPID(act.text, os.Getpid())
 	case "note": // adds a line to the file notes
 		f, err := os.OpenFile("notes", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 		if err != nil {
@@ -284,7 +284,7 @@ func (a *actor) do(ctx context.Context, run *mlp.Run, act act) error {
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		return os.WriteFile(act.text, []byte(strconv.Itoa(cmd.Process.Pid)), 0o666)
+		return putPID(act.text, cmd.Process.Pid)
 	case "flood": // a line of so many MB on standard output
 		flood(os.Stdout, act.text)
 	case "flood-events": // a message of so many MB
@@ -304,6 +304,14 @@ func (a *actor) do(ctx context.Context, run *mlp.Run, act act) error {
 		panic("no act: " + act.what)
 	}
 	return nil
+}
+
+// putPID writes a file that is whole as soon as it is there.
+func putPID(file string, pid int) error {
+	if err := os.WriteFile(file+".part", []byte(strconv.Itoa(pid)), 0o666); err != nil {
+		return err
+	}
+	return os.Rename(file+".part", file)
 }
 
 func nest(n int, text string) {
