@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long something that has to come is waited for. It is never waited for in vain unless a test fails.
-const patience = 12 * time.Second
+const patience = time.Minute
 
 // until waits for ok.
 func until(ts *testscript.TestScript, what string, ok func() bool) {

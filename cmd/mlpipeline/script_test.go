@@ -113,7 +113,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GOMODCACHE", built.goModCache)
 	env.Setenv("GOPROXY", "off")
 	env.Setenv("GOFLAGS", "")
-	env.Setenv("GOTRACEBACK", "") // as users have it
+	env.Setenv("GOTRACEBACK", "")             // as users have it
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each end of the program takes a second more
 	env.Values[background{}] = map[string]*job{}
 	return os.MkdirAll(filepath.Join(env.WorkDir, ".home"), 0o777)

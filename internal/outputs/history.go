@@ -140,7 +140,7 @@ func (h *History) read(path string) error {
 		case !ok:
 			h.Warnings = append(h.Warnings, fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number))
 		case l.format > JournalFormat:
-			return fmt.Errorf("%s:%d: written by a newer mlpipeline (format %d; this one reads up to %d)", path, number, l.format, JournalFormat)
+			return newerFormat(path, number, l.format)
 		case l.event != "" && len(l.version) > 0:
 			h.add(l, Past{l.event, l.parameters, l.code, host, l.time, path, offset})
 		}
@@ -156,7 +156,11 @@ func (h *History) add(l scanned, p Past) {
 		h.last[string(l.model)] = versions
 	}
 	// Within one journal the order of the lines counts: clocks are put back.
-	if old, known := versions[string(l.version)]; !known || old.file == p.file || old.time <= p.time {
+	old, known := versions[string(l.version)]
+	if known && old.file == p.file {
+		p.time = max(p.time, old.time)
+	}
+	if !known || old.file == p.file || old.time <= p.time {
 		versions[string(l.version)] = p
 	}
 }

@@ -1,6 +1,7 @@
 package outputs
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -79,6 +80,9 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 			file.Close()
 		}
 	}()
+	if err := checkFormat(path, file); err != nil {
+		return nil, "", err
+	}
 	torn, empty, err := mend(file)
 	if err != nil {
 		return nil, "", fmt.Errorf("repair %s: %w", path, err)
@@ -93,6 +97,19 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 		}
 	}
 	return j, torn, nil
+}
+
+// checkFormat fails when the first line of a journal is of a newer format than can be appended.
+func checkFormat(path string, file *os.File) error {
+	line, _ := bufio.NewReader(io.NewSectionReader(file, 0, 64<<10)).ReadBytes('\n') // an error is a torn line, for mend
+	if l, ok := scanLine(bytes.TrimRight(line, "\r\n")); ok && l.format > JournalFormat {
+		return newerFormat(path, 1, l.format)
+	}
+	return nil
+}
+
+func newerFormat(path string, line, format int) error {
+	return fmt.Errorf("%s:%d: written by a newer mlpipeline (format %d; this one reads up to %d)", path, line, format, JournalFormat)
 }
 
 // mend makes the file end with a whole line.
@@ -134,7 +151,11 @@ func (j *Journal) Append(e Event) error {
 	if err != nil {
 		return fmt.Errorf("write history: %w", err)
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	if n, err := j.file.Write(append(line, '\n')); err != nil {
+		// The disk is full, say. Half a line must not spoil the next one.
+		if info, serr := j.file.Stat(); serr == nil && n > 0 {
+			j.file.Truncate(info.Size() - int64(n))
+		}
 		return fmt.Errorf("write history: %w", err)
 	}
 	if err := syncData(j.file); err != nil {

@@ -181,16 +181,28 @@ func (g *guardian) reap() {
 // killLeftOver kills what a run that has ended left behind: orphans that carry its name, and all of them when no other
 // run could own them.
 func (g *guardian) killLeftOver(runID string) {
-	killOrphans(g.children, func(pid int) bool { return len(g.children) == 0 || carries(pid, runID) })
+	killOrphans(g.children, func(pid int) (mine, known bool) {
+		if len(g.children) == 0 {
+			return true, true
+		}
+		return carries(pid, runID)
+	})
 }
 
 // killOrphans kills the children of this process other than known for which mine is true. Each that dies may leave more.
-func killOrphans(known map[int]child, mine func(pid int) bool) {
+func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
+	killed := map[int]bool{}
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		found := false
 		for _, pid := range orphans(known) {
-			if mine(pid) {
+			kill, known := mine(pid)
+			if kill || killed[pid] {
+				killed[pid] = true
 				syscall.Kill(pid, syscall.SIGKILL)
+			}
+			// One that has died may have left others; of one that is dying or starting another program it is not known yet
+			// whose it is.
+			if killed[pid] || !known {
 				syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 				found = true
 			}

@@ -62,10 +62,22 @@ func readProc(fd int) string {
 	}
 }
 
-// carries reports whether the process was started by run runID.
-func carries(pid int, runID string) bool {
+// carries reports whether the process was started by run runID, and whether that is known: a process that is dying, or is
+// about to run another program, has no environment for a moment.
+func carries(pid int, runID string) (named, known bool) {
 	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return bytes.Contains(append(env, 0), []byte(wire.EnvRun+"="+runID+"\x00"))
+	if bytes.Contains(append([]byte{0}, env...), []byte("\x00"+wire.EnvRun+"="+runID+"\x00")) {
+		return true, true
+	}
+	// Was that all of it? env_start and env_end of proc_pid_stat(5) say; the first field here is its third.
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 49 {
+		return false, false
+	}
+	start, _ := strconv.ParseUint(fields[47], 10, 64)
+	end, _ := strconv.ParseUint(fields[48], 10, 64)
+	return false, end > 0 && uint64(len(env)) == end-start
 }
 
 // oomKills counts the processes that the kernel has killed for want of memory since it started.

@@ -17,6 +17,6 @@ func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true
 
 // Orphans go to init here, and the kernel does not tell of those that it kills.
 
-func orphans(map[int]child) []int { return nil }
-func carries(int, string) bool    { return false }
-func oomKills() int               { return 0 }
+func orphans(map[int]child) []int             { return nil }
+func carries(int, string) (named, known bool) { return false, true }
+func oomKills() int                           { return 0 }

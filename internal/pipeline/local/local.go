@@ -120,7 +120,10 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 	l.guardian = nil
 	for id, p := range l.running {
 		delete(l.running, id)
-		killOrphans(nil, func(pid int) bool { return carries(pid, p.runID) })
+		killOrphans(nil, func(pid int) (mine, known bool) {
+			mine, _ = carries(pid, p.runID)
+			return mine, true // others may be waited for elsewhere
+		})
 		p.end(answer{Ended: true, Error: "the guardian process that watches over it has been killed"})
 	}
 }
