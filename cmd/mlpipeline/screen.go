@@ -136,7 +136,8 @@ func (s *screen) report(r pipeline.Report) {
 		}
 		s.write(s.out, text+"\n")
 	case pipeline.RunFailed:
-		s.write(s.out, fmt.Sprintf("%s: %s: %s\n", name, s.paint(red, "failed"), outputs.Clean(firstLine(r.Failure.Cause))))
+		first, _ := cause(r.Failure.Cause)
+		s.write(s.out, fmt.Sprintf("%s: %s: %s\n", name, s.paint(red, "failed"), first))
 	case pipeline.RunInterrupted:
 		s.write(s.out, fmt.Sprintf("%s: %s at step %d of %d: %s\n", name, s.paint(yellow, "interrupted"), r.Step, r.Total, outputs.Clean(r.Failure.Cause)))
 	case pipeline.Skipped:
@@ -146,22 +147,28 @@ func (s *screen) report(r pipeline.Report) {
 	}
 }
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
+// cause splits the cause of a failure into the line for a summary and the rest.
+func cause(text string) (first string, rest []string) {
+	lines := outputs.CleanLines(strings.TrimSpace(text))
+	if len(lines) == 0 {
+		return "", nil
+	}
+	return lines[0], lines[1:]
 }
 
 // failure shows all that is known of a failure.
 func (s *screen) failure(name string, r pipeline.Report) {
 	f := r.Failure
-	text := "mlpipeline: " + name + " failed: " + outputs.Clean(firstLine(f.Cause))
+	first, lines := cause(f.Cause)
+	text := "mlpipeline: " + name + " failed: " + first
 	if f.Exit != "" && !strings.Contains(f.Cause, f.Exit) {
 		text += " (" + f.Exit + ")"
 	}
 	s.write(s.err, text+"\n")
-	lines := outputs.CleanLines(f.Trace)
-	if len(lines) == 0 && !s.test {
-		lines = f.Stderr
+	if f.Trace != "" {
+		lines = append(lines, outputs.CleanLines(f.Trace)...)
+	} else if !s.test { // where it has been shown
+		lines = append(lines, f.Stderr...)
 	}
 	for _, line := range lines {
 		s.write(s.err, "    "+line+"\n")
@@ -194,7 +201,8 @@ func summaryText(sum *pipeline.Summary) string {
 	}
 	if sum.Failed > 1 {
 		for _, f := range sum.Failures {
-			text += fmt.Sprintf("\n  failed: %s: %s", outputs.Clean(nameOf(f.Model, f.Version)), outputs.Clean(firstLine(f.Cause)))
+			first, _ := cause(f.Cause)
+			text += fmt.Sprintf("\n  failed: %s: %s", outputs.Clean(nameOf(f.Model, f.Version)), first)
 		}
 	}
 	return text

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -166,9 +167,14 @@ type capture struct {
 	early []string
 	held  int // bytes in early
 	begun bool
-	last  []string // of standard error
-	crash string   // the line of standard error in which the runtime of Go says why it died
+	count int      // lines of standard error
+	last  []string // the last of them
+	crash []string // the lines in which the runtime of Go says why it died, and the first that follow
+	where int      // the number of lines before crash
 }
+
+// crashed fits the line in which the runtime of Go says why a program dies.
+var crashed = regexp.MustCompile(`^(panic|fatal error|SIG[A-Z]+): `)
 
 func (c *capture) line(line string, isStderr bool) {
 	c.mu.Lock()
@@ -178,9 +184,14 @@ func (c *capture) line(line string, isStderr bool) {
 			c.last = append(c.last[:0], c.last[1:]...)
 		}
 		c.last = append(c.last, cut(line, keptLine))
-		if c.crash == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")) {
-			c.crash = cut(line, keptLine)
+		crashing := len(c.crash) > 0
+		if !crashing && crashed.MatchString(line) {
+			crashing, c.where = true, c.count
 		}
+		if crashing && len(c.crash) < keptLines {
+			c.crash = append(c.crash, cut(line, keptLine))
+		}
+		c.count++
 	}
 	if !c.begun && c.held < keptEarly {
 		c.early = append(c.early, line)
@@ -233,14 +244,19 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
-// dying returns what is left of a process that died: the last lines of its standard error, and its cause of death, which is
-// exit, where, and what it said about it.
+// dying returns what is left of a process that died: what stands on its standard error, from where it crashed and at its
+// end, and its cause of death, which is exit, where, and what it said about it.
 func (c *capture) dying(exit Exit, where string) (stderr []string, cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cause = exit.String() + where
-	if c.crash != "" {
-		cause += ", " + c.crash
+	if len(c.crash) == 0 {
+		return append(stderr, c.last...), cause
 	}
-	return append([]string(nil), c.last...), cause
+	gap := c.count - len(c.last) - (c.where + len(c.crash)) // lines that neither has
+	stderr = append(stderr, c.crash...)
+	if gap > 0 {
+		stderr = append(stderr, fmt.Sprintf("... %d more lines ...", gap))
+	}
+	return append(stderr, c.last[min(max(0, -gap), len(c.last)):]...), cause + ", " + c.crash[0]
 }
