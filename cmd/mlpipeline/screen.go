@@ -64,7 +64,7 @@ func (s *screen) close() {
 		bar.Abort(true)
 	}
 	if s.bars != nil {
-		s.bars.Wait()
+		s.bars.Shutdown()
 	}
 }
 
@@ -220,9 +220,13 @@ func (s *screen) progress(r pipeline.Report) {
 			return
 		}
 		if bar == nil {
-			bar = s.bars.AddBar(r.Total, mpb.BarRemoveOnComplete(),
+			var err error
+			bar, err = s.bars.Add(r.Total, mpb.BarStyle().Build(), mpb.BarRemoveOnComplete(),
 				mpb.PrependDecorators(decor.Name(outputs.Clean(nameOf(r.Model, r.Version))+" ")),
 				mpb.AppendDecorators(decor.CountersNoUnit("%d/%d "), decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "")))
+			if err != nil {
+				return // the terminal is gone
+			}
 			s.bar[r.Run] = bar
 			bar.DecoratorAverageAdjust(r.Time)
 		}
@@ -232,7 +236,6 @@ func (s *screen) progress(r pipeline.Report) {
 	case pipeline.RunFinished, pipeline.RunFailed, pipeline.RunInterrupted:
 		if bar != nil {
 			bar.Abort(true)
-			bar.Wait()
 			delete(s.bar, r.Run)
 		}
 	}

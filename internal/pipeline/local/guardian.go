@@ -2,6 +2,7 @@ package local
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -82,8 +83,8 @@ func Guard() int {
 	}
 	g.born = sync.NewCond(&g.mu)
 	go g.reap()
+	defer g.killAll() // whatever befalls serve
 	g.serve()
-	g.killAll()
 	return 0
 }
 
@@ -96,30 +97,34 @@ func (g *guardian) serve() {
 		if err := requests.Decode(&r); err != nil {
 			return
 		}
-		g.mu.Lock()
-		switch r.Op {
-		case opStart:
-			a := answer{ID: r.ID}
-			if pid, err := g.start(r, in.take(4)); err != nil {
-				a.Error = err.Error()
-			} else {
-				g.children[pid] = child{r.ID, r.RunID}
-				g.born.Signal()
+		g.handle(r, in)
+	}
+}
+
+func (g *guardian) handle(r request, in *fdReader) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch r.Op {
+	case opStart:
+		a := answer{ID: r.ID}
+		if pid, err := g.start(r, in.take(4)); err != nil {
+			a.Error = err.Error()
+		} else {
+			g.children[pid] = child{r.ID, r.RunID}
+			g.born.Signal()
+		}
+		g.answers.Encode(a)
+	case opStop, opKill:
+		for pid, c := range g.children {
+			if c.id != r.ID {
+				continue
 			}
-			g.answers.Encode(a)
-		case opStop, opKill:
-			for pid, c := range g.children {
-				if c.id != r.ID {
-					continue
-				}
-				if r.Op == opStop {
-					syscall.Kill(pid, syscall.SIGTERM)
-				} else {
-					syscall.Kill(-pid, syscall.SIGKILL)
-				}
+			if r.Op == opStop {
+				syscall.Kill(pid, syscall.SIGTERM)
+			} else {
+				syscall.Kill(-pid, syscall.SIGKILL)
 			}
 		}
-		g.mu.Unlock()
 	}
 }
 
@@ -240,6 +245,9 @@ type fdReader struct {
 func (r *fdReader) Read(b []byte) (int, error) {
 	oob := make([]byte, syscall.CmsgSpace(4*4))
 	n, oobn, _, _, err := r.conn.ReadMsgUnix(b, oob)
+	if err != nil { // ECONNRESET, when the pipeline has died with answers unread
+		return 0, err
+	}
 	if messages, perr := syscall.ParseSocketControlMessage(oob[:oobn]); perr == nil {
 		for _, m := range messages {
 			if fds, perr := syscall.ParseUnixRights(&m); perr == nil {
@@ -250,10 +258,10 @@ func (r *fdReader) Read(b []byte) (int, error) {
 	for _, fd := range r.fds {
 		syscall.CloseOnExec(fd)
 	}
-	if err == nil && n == 0 {
-		err = net.ErrClosed
+	if n == 0 {
+		return 0, io.EOF
 	}
-	return n, err
+	return n, nil
 }
 
 // take takes the n oldest descriptors, or all when there are fewer.
