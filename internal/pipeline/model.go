@@ -23,6 +23,7 @@ type model struct {
 	suffixes map[string]int // of its model directories, and how many versions have each
 	plan     []due          // every version that is selected, until the model is opened
 	due      []due          // those that have not been started
+	cleans   bool           // a version that starts from scratch may have its model directory emptied
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
@@ -138,12 +139,18 @@ func (p *Pipeline) open(m *model) error {
 // ask asks m for its versions, and holds them against the history.
 func (p *Pipeline) ask(m *model) error {
 	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
+	if err == nil {
+		err = talk.hello(p)
+	}
 	if err != nil {
 		return err
 	}
 	var told version.List
 	late := "it did not tell its versions within %v (timeout in mlp.config)"
-	err = talk.within(p, p.Project.Timeout, late, func() error { return talk.List(told.Add) })
+	err = talk.within(p, p.Project.Timeout, late, func() (err error) {
+		m.cleans, err = talk.List(told.Add)
+		return err
+	})
 	if err != nil {
 		return err
 	}

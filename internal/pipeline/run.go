@@ -24,6 +24,7 @@ type run struct {
 	outputs.Run
 	record *outputs.Record // nil when nothing is written
 	begun  bool            // the model has been told to run
+	noted  bool            // the history knows that it has started
 	name   string          // model/version
 	dir    string          // the model directory, absolute
 	phase  string
@@ -61,14 +62,10 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 
 // do runs the version and records how it went.
 func (r *run) do() {
-	reason := r.p.reason(r.model, r.due)
 	r.Started = outputs.Time{Time: time.Now()}
-	err := os.MkdirAll(r.dir, 0o777)
-	if err == nil && r.talk == nil {
-		r.talk, err = r.p.startTalk(r.model, r.ID)
-	}
+	err := r.prepare()
 	if err == nil {
-		err = r.begin(reason)
+		err = r.begin()
 	}
 	var how ending
 	var exit Exit
@@ -91,45 +88,72 @@ func (r *run) do() {
 	}
 }
 
-// begin records that the run has begun, durably, and only then tells the model to.
-func (r *run) begin(reason string) error {
+// prepare starts a process unless one waits, and while that comes up makes the model directory and the record.
+func (r *run) prepare() (err error) {
 	p := r.p
-	emit := func(level, line string) {
-		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line, Level: level})
+	fresh := r.talk == nil
+	if fresh {
+		if r.talk, err = p.startTalk(r.model, r.ID); err != nil {
+			return err
+		}
 	}
-	if p.Recorder == nil {
-		r.talk.printed.begin(emit, func(string) {}, func() {})
-	} else {
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		return err
+	}
+	if p.Recorder != nil {
 		dir, err := filepath.Rel(p.Folder.Dir, r.dir)
 		if err != nil {
 			dir = r.dir
 		}
 		r.Dir = filepath.ToSlash(dir)
-		record, err := p.Recorder.Record(r.Run)
-		if err != nil {
+		if r.record, err = p.Recorder.Record(r.Run); err != nil {
 			p.fatal(err)
 			return err
 		}
-		r.record = record
-		err = p.Recorder.Append(outputs.Event{
-			Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.Started,
-			Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Dir: r.Dir, Resumes: r.Resumes,
-		})
-		if err != nil {
-			p.fatal(err)
-			return err
-		}
-		r.talk.printed.begin(emit,
-			func(line string) { p.fatal(record.Printed(line)) },
-			func() { p.fatal(record.FlushPrinted()) })
 	}
-	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: reason})
+	if fresh {
+		return r.talk.hello(p)
+	}
+	return nil
+}
+
+// begin tells the model to run.
+func (r *run) begin() error {
+	p := r.p
+	clean := p.Execute && r.due.why != version.Resumes
+	if !clean || !r.model.cleans {
+		if err := r.note(); err != nil {
+			return err
+		}
+	}
+	record, flush := func(string) {}, func() {}
+	if r.record != nil {
+		record = func(line string) { p.fatal(r.record.Printed(line)) }
+		flush = func() { p.fatal(r.record.FlushPrinted()) }
+	}
+	r.talk.printed.begin(func(level, line string) {
+		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line, Level: level})
+	}, record, flush)
+	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: p.reason(r.model, r.due)})
 	r.talk.Warn = func(text string) { p.warn(r.name + ": " + text) }
 	r.begun = true
-	return r.talk.Run(wire.Command{
-		Model: r.Model, Version: r.Version, Mode: r.Mode, Dir: r.dir,
-		Clean: p.Execute && r.due.why != version.Resumes,
+	return r.talk.Run(wire.Command{Model: r.Model, Version: r.Version, Mode: r.Mode, Dir: r.dir, Clean: clean})
+}
+
+// note writes to the history that the run has started, durably: from now on it is one to resume. Of a run that may empty
+// its model directory first this is not said before that is done. Until then the directory may hold the checkpoint of
+// other parameters or other code, and the version has to start from scratch once more.
+func (r *run) note() error {
+	r.noted = true
+	if r.p.Recorder == nil {
+		return nil
+	}
+	err := r.p.Recorder.Append(outputs.Event{
+		Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.Started,
+		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Dir: r.Dir, Resumes: r.Resumes,
 	})
+	r.p.fatal(err)
+	return err
 }
 
 // An ending says what was done to a run from outside: it was asked to stop, its time was over, it was killed because it
@@ -148,6 +172,9 @@ func (r *run) follow() (ending, Exit) {
 		e, point, err := r.talk.Next()
 		if err != nil {
 			break
+		}
+		if cleaning := e.Type == wire.Log || e.Type == wire.Phase && e.Phase == wire.PhaseClean; !r.noted && !cleaning {
+			r.note()
 		}
 		if point != nil {
 			if r.phase == wire.PhaseTrain && e.Step <= r.Steps.Total {
@@ -342,6 +369,9 @@ func (r *run) writeTo(recorder *outputs.Recorder) (err error) {
 		}
 	} else {
 		event.Cause = cut(r.Failure.Cause, keptLine)
+	}
+	if r.Status == outputs.Interrupted && !r.noted {
+		return nil // it is as if it had not begun
 	}
 	return recorder.Append(event)
 }

@@ -24,7 +24,7 @@ type talk struct {
 	readers sync.WaitGroup
 }
 
-// startTalk starts a process of m and waits for its hello.
+// startTalk starts a process of m. What is said begins with hello.
 func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	process, err := p.Executor.Start(Command{
 		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
@@ -42,10 +42,12 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	t.capture(process.Stdout(), false)
 	t.capture(process.Stderr(), true)
 
-	if err := t.within(p, helloTimeout, "it is no model: it said nothing of the plugin protocol within %v", t.Hello); err != nil {
-		return nil, err
-	}
 	return t, nil
+}
+
+// hello waits for the model's first word.
+func (t *talk) hello(p *Pipeline) error {
+	return t.within(p, helloTimeout, "it is no model: it said nothing of the plugin protocol within %v", t.Hello)
 }
 
 // within calls talk, which speaks with the process, and kills the process, so that talk fails, when it takes longer than

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
@@ -255,6 +256,10 @@ func (p *process) end(a answer) {
 	p.exit = pipeline.Exit{Code: a.Code, Signal: syscall.Signal(a.Signal), OOM: a.OOM}
 	if a.Error != "" {
 		p.exit.Err = errors.New(a.Error)
+	}
+	// All that it started is gone, and its pipes are at their end; but for one that could not be found and holds them open.
+	for _, f := range []*os.File{p.events, p.stdout, p.stderr} {
+		f.SetReadDeadline(time.Now().Add(2 * time.Second))
 	}
 	close(p.done)
 }

@@ -56,10 +56,11 @@ func cut(s string, n int) string {
 }
 
 // List asks for the versions of the model, and hands each to add, with the model's reason to refuse it, if it has one. There
-// may be very many of them.
-func (s *Session) List(add func(v wire.Version, refused string)) error {
+// may be very many of them. The model may want to empty the model directory of a version that starts from scratch: then
+// cleans is true.
+func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, err error) {
 	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
-		return err
+		return false, err
 	}
 	// A version that cannot be read must not be missed in silence.
 	warn := s.Warn
@@ -69,16 +70,16 @@ func (s *Session) List(add func(v wire.Version, refused string)) error {
 	for {
 		e, err := s.answer()
 		if bad != nil {
-			return bad
+			return false, bad
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		switch {
 		case e.Type == wire.VersionInfo && e.Version != nil:
 			add(*e.Version, e.Error)
 		case e.Type == wire.Listed:
-			return nil
+			return e.AllowDeleteModelDir, nil
 		default:
 			s.Warn(fmt.Sprintf("message %q does not answer a list; it is passed over", e.Type))
 		}

@@ -36,7 +36,6 @@ type act struct{ when, what, text string }
 type actor struct {
 	acts      map[string][]act // by version; those of "" are for all
 	noTrained bool
-	version   string
 	result    mlp.Metrics
 }
 
