@@ -64,7 +64,7 @@ func (s *screen) close() {
 		bar.Abort(true)
 	}
 	if s.bars != nil {
-		s.bars.Shutdown()
+		s.bars.Wait()
 	}
 }
 

@@ -57,8 +57,12 @@ func (f Folder) historyFiles() []string {
 	entries, _ := os.ReadDir(f.Dir) // there may be no folder yet
 	var files []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), historyPrefix) {
-			files = append(files, filepath.Join(f.Dir, e.Name()))
+		path := filepath.Join(f.Dir, e.Name())
+		if !strings.HasPrefix(e.Name(), historyPrefix) {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			files = append(files, path)
 		}
 	}
 	return files
@@ -137,6 +141,10 @@ func (h *History) read(path string) error {
 		}
 		l, ok := scanLine(bytes.TrimRight(line, "\r\n"))
 		switch {
+		case number == 1 && l.host != "" && l.host != host:
+			// A copy that somebody made, or a folder that is synchronised, is no journal of its own.
+			h.Warnings = append(h.Warnings, fmt.Sprintf("%s: it is a copy of the history of %s, not that of a host %s; it is left out", path, l.host, host))
+			return nil
 		case !ok:
 			h.Warnings = append(h.Warnings, fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number))
 		case l.format > JournalFormat:
@@ -172,6 +180,7 @@ type scanned struct {
 	time             int64
 	parameters, code uint64
 	format           int
+	host             string
 }
 
 // scanLine takes the first fields from the line of a journal. A line in the notation that Journal writes, with names
@@ -226,7 +235,7 @@ func scanSlowly(line []byte) (scanned, bool) {
 	if json.Unmarshal(line, &e) != nil || e.Event == "" {
 		return scanned{}, false
 	}
-	l := scanned{event: known(e.Event), model: []byte(e.Model), version: []byte(e.Version), time: e.Time.UnixMilli(), format: e.Format}
+	l := scanned{event: known(e.Event), model: []byte(e.Model), version: []byte(e.Version), time: e.Time.UnixMilli(), format: e.Format, host: e.Host}
 	l.parameters, _ = strconv.ParseUint(e.Parameters, 16, 64)
 	l.code, _ = strconv.ParseUint(e.Code, 16, 64)
 	return l, true

@@ -116,7 +116,7 @@ func (p *Pipeline) reason(m *model, d due) string {
 // resumeStep is the step at which the interrupted version d goes on: what the model itself finds in its model directory
 // or, when it cannot tell, the last step that is known of.
 func (p *Pipeline) resumeStep(m *model, d due) int64 {
-	if step, err := m.talk.Trained(m.name, d.Name, p.dir(m, d)); err == nil && step > 0 {
+	if step, err := m.talk.Trained(m.name, d.Name, p.dir(m, d)); err == nil {
 		return step
 	}
 	e, err := d.past.Read()

@@ -339,7 +339,11 @@ func (r *run) write() {
 	ended := outputs.Time{Time: time.Now()}
 	r.Ended = &ended
 	if p.Recorder != nil {
-		p.fatal(r.writeTo(p.Recorder))
+		if err := r.writeTo(p.Recorder); err != nil {
+			p.fatal(err)
+			r.Failure = &outputs.Failure{Cause: fmt.Sprintf("it is %s, but that could not be recorded: %v", r.Status, err)}
+			r.Status = outputs.Failed
+		}
 	}
 	p.report(Report{
 		Event: r.Status, Model: r.Model, Version: r.Version, Run: r.ID, Step: r.Steps.Done, Total: r.Steps.Total,

@@ -91,8 +91,11 @@ func (s *Session) Trained(model, version, dir string) (int64, error) {
 	err := s.ask(wire.Command{Type: wire.AskTrained, Model: model, Version: version, Mode: wire.ModeExecution, Dir: dir})
 	for err == nil {
 		var e wire.Event
-		if e, err = s.answer(); e.Type == wire.Trained {
-			return e.Step, err
+		if e, err = s.answer(); err == nil && e.Type == wire.Trained {
+			if e.Error != "" {
+				return 0, errors.New(e.Error)
+			}
+			return e.Step, nil
 		}
 	}
 	return 0, err

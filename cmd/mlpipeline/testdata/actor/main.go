@@ -3,7 +3,7 @@
 // build.
 //
 //	option allow-delete          options: allow-delete, reset-steps, no-trained (it cannot tell how far it is)
-//	list: print hello            acts before the first version: for all versions
+//	list: print hello            acts before the first version: for all versions (clean knows no other)
 //	version slow order=5 batch=2 epochs=3 suffix=s lr=0.1 samples=4 test=2 hidden=16
 //	train: panic at the disco    acts of this version
 //
@@ -152,6 +152,9 @@ func (resuming) TrainedSteps(_ context.Context, run *mlp.Run) (int, error) { ret
 
 func (a *actor) CleanModelDir(ctx context.Context, dir string) error {
 	fmt.Println("clean")
+	if err := a.perform(ctx, nil, "clean"); err != nil {
+		return err
+	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.step"))
 	for _, f := range files {
 		err = errors.Join(err, os.Remove(f))
