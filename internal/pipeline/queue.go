@@ -23,7 +23,7 @@ func (p *Pipeline) setQueue(queue config.Queue) {
 		}
 		p.queue = nil
 		for _, m := range found {
-			if !slices.Contains(queue.Names, m.Name) {
+			if !slices.Contains(queue.Names, m.Name) && !slices.Contains(queue.Names, m.File) {
 				p.queue = append(p.queue, m.Name)
 			}
 		}

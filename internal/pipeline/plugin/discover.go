@@ -48,6 +48,8 @@ type Model struct {
 	Name string // its path below the folder of the models, with slashes
 	Kind Kind
 	Path string // the file or folder itself, absolute
+	// File is the name that the one file of a GoFolder that has func main would have as a model. Discover sets it.
+	File string
 }
 
 // modelsDir is the folder that m was found in.
@@ -203,7 +205,7 @@ func (w *walk) folder(dir, name string, way []fs.FileInfo) {
 				continue
 			}
 			if f.whyNoModel() == "" {
-				m.Kind = GoFolder
+				m.Kind, m.File = GoFolder, path.Join(m.Name, f.mains[0])
 				w.found = append(w.found, m)
 				continue
 			}
