@@ -76,6 +76,7 @@ func explain(err error, stderr io.Writer) int {
 	var inConfig *config.Error
 	var held *outputs.HeldError
 	var late *pipeline.UsageError
+	var adviser interface{ Hint() string }
 	var usage usageError
 	switch {
 	case errors.As(err, &inConfig):
@@ -86,6 +87,8 @@ func explain(err error, stderr io.Writer) int {
 		hint, status = "wait for it, or end it with kill -TERM and its pid", exitUsage
 	case errors.As(err, &hinted):
 		hint = hinted.hint
+	case errors.As(err, &adviser):
+		hint = adviser.Hint()
 	}
 	if errors.As(err, &usage) {
 		status = exitUsage

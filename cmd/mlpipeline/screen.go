@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,9 +19,16 @@ import (
 )
 
 // A screen shows what happens: results on standard output, as text or JSON; progress, warnings and failures in full on
-// standard error. It is safe for use by several goroutines.
+// standard error. It is safe for use by several goroutines, and keeps none of them waiting: a terminal that is frozen, or
+// a pipe that nobody reads for a while, must not hold up the night.
 type screen struct {
 	mu     sync.Mutex
+	more   *sync.Cond
+	queue  []func()      // what is to be shown
+	closed bool          // nothing more comes into the queue
+	shown  chan struct{} // closed when all has been shown
+
+	// The rest belongs to the goroutine of show.
 	out    io.Writer
 	err    io.Writer
 	json   bool
@@ -33,7 +41,8 @@ type screen struct {
 }
 
 func newScreen(app *app, opts options) *screen {
-	s := &screen{json: opts.json, test: !opts.run, bar: map[string]*mpb.Bar{}, lost: func(error) {}}
+	s := &screen{json: opts.json, test: !opts.run, bar: map[string]*mpb.Bar{}, lost: func(error) {}, shown: make(chan struct{})}
+	s.more = sync.NewCond(&s.mu)
 	s.out, s.err = app.stdout, app.stderr
 	outTerminal, errTerminal := isTerminal(app.stdout), isTerminal(app.stderr)
 	s.colour = outTerminal && os.Getenv("NO_COLOR") == "" && !opts.json
@@ -44,7 +53,43 @@ func newScreen(app *app, opts options) *screen {
 			s.out = s.bars // both are the same terminal: lines go above the bars
 		}
 	}
+	go s.show()
 	return s
+}
+
+// show shows what comes into the queue, until close.
+func (s *screen) show() {
+	defer close(s.shown)
+	for {
+		s.mu.Lock()
+		for len(s.queue) == 0 && !s.closed {
+			s.more.Wait()
+		}
+		queue := s.queue
+		s.queue = nil
+		s.mu.Unlock()
+		if len(queue) == 0 {
+			return
+		}
+		for _, f := range queue {
+			f()
+		}
+	}
+}
+
+// later has f called by show.
+func (s *screen) later(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, f)
+	s.more.Signal()
+}
+
+// behind reports whether so much waits to be shown that progress may be left out.
+func (s *screen) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) > 100
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
@@ -53,13 +98,20 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Get
 func (s *screen) write(w io.Writer, text string) {
 	if _, err := io.WriteString(w, text); err != nil && !s.gone {
 		s.gone = true
-		go s.lost(err) // it may report something itself
+		if errors.Is(err, mpb.ErrDone) {
+			err = errors.New("it takes no more output") // the bars have noticed it first
+		}
+		s.lost(err)
 	}
 }
 
+// close shows what is left. Nothing is reported any more.
 func (s *screen) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.closed = true
+	s.more.Signal()
+	s.mu.Unlock()
+	<-s.shown
 	for _, bar := range s.bar {
 		bar.Abort(true)
 	}
@@ -70,25 +122,25 @@ func (s *screen) close() {
 
 // say shows a line of the program's own on standard error.
 func (s *screen) say(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	start := ""
-	if s.bars != nil {
-		start = "\r" // the terminal has shown a ^C at the cursor
-	}
-	s.write(s.err, start+"mlpipeline: "+text+"\n")
+	s.later(func() {
+		start := ""
+		if s.bars != nil {
+			start = "\r" // the terminal has shown a ^C at the cursor
+		}
+		s.write(s.err, start+"mlpipeline: "+text+"\n")
+	})
 }
 
 // plan shows a line of a plan.
 func (s *screen) plan(p pipeline.Planned) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.json {
-		line, _ := json.Marshal(p)
-		s.write(s.out, string(line)+"\n")
-		return
-	}
-	s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(nameOf(p.Model, p.Version)), outputs.Clean(p.Reason)))
+	s.later(func() {
+		if s.json {
+			line, _ := json.Marshal(p)
+			s.write(s.out, string(line)+"\n")
+			return
+		}
+		s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(nameOf(p.Model, p.Version)), outputs.Clean(p.Reason)))
+	})
 }
 
 func nameOf(model, version string) string {
@@ -100,8 +152,17 @@ func nameOf(model, version string) string {
 
 // report shows what happened.
 func (s *screen) report(r pipeline.Report) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	switch {
+	case r.Event == pipeline.RunProgress && (s.bars == nil || s.behind()), r.Event == pipeline.RunPrinted && !s.test:
+		return
+	case r.Summary != nil:
+		summary := *r.Summary
+		r.Summary = &summary
+	}
+	s.later(func() { s.reported(r) })
+}
+
+func (s *screen) reported(r pipeline.Report) {
 	s.progress(r)
 	name := outputs.Clean(nameOf(r.Model, r.Version))
 	switch r.Event {
@@ -114,9 +175,7 @@ func (s *screen) report(r pipeline.Report) {
 	case pipeline.QueueRemoved:
 		s.write(s.err, "- "+name+"\n")
 	case pipeline.RunPrinted:
-		if s.test {
-			s.write(s.err, name+": "+outputs.Clean(r.Message)+"\n")
-		}
+		s.write(s.err, name+": "+outputs.Clean(r.Message)+"\n")
 	case pipeline.RunStarted:
 		s.write(s.err, fmt.Sprintf("%s: started (%s)\n", name, outputs.Clean(r.Reason)))
 	case pipeline.RunFailed:

@@ -22,7 +22,7 @@ type signals struct {
 func watchSignals(p *pipeline.Pipeline, screen *screen) *signals {
 	s := &signals{incoming: make(chan os.Signal, 8), done: make(chan struct{})}
 	// A pipe that nobody reads any more must not end the night: with SIGPIPE caught, the write fails instead.
-	signal.Notify(s.incoming, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	signal.Notify(s.incoming, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
 	if p.Execute || !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(s.incoming, syscall.SIGHUP)
 	}
@@ -50,7 +50,7 @@ func (s *signals) handle(sig syscall.Signal, p *pipeline.Pipeline, screen *scree
 	case sig == syscall.SIGHUP && p.Execute:
 		p.LogLostTerminal(errors.New("SIGHUP"))
 		return
-	case sig == syscall.SIGHUP:
+	case sig == syscall.SIGHUP, sig == syscall.SIGQUIT:
 		level = pipeline.Killing
 	case sig == syscall.SIGTERM && level < pipeline.Stopping:
 		level = pipeline.Stopping

@@ -11,6 +11,7 @@ import (
 type Queue struct {
 	Blacklist bool     // use_blacklist
 	Names     []string // of the list in use, in its order, once each; cleaned paths below the models folder
+	Lines     []int    // on which line of the file each name stands
 	Warnings  []string // what was left out of Names; one line each, with file and line
 }
 
@@ -86,6 +87,7 @@ func ParseQueue(file string, data []byte) (Queue, error) {
 		default:
 			seen[name] = true
 			q.Names = append(q.Names, name)
+			q.Lines = append(q.Lines, e.line)
 		}
 	}
 	return q, nil

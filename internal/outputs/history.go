@@ -91,6 +91,9 @@ func (h *History) Last(model, version string) (Past, bool) {
 // Versions returns what is known of all versions of a model.
 func (h *History) Versions(model string) map[string]Past { return h.last[model] }
 
+// Time is when it was.
+func (p Past) Time() time.Time { return time.UnixMilli(p.time) }
+
 // Read reads the whole line behind p.
 func (p Past) Read() (Event, error) {
 	file, err := os.Open(p.file)

@@ -13,6 +13,7 @@ func (p *Pipeline) build() {
 	var found []plugin.Model
 	for _, m := range p.selected() {
 		if f, err := plugin.Find(p.Project.ModelsDir, m.name); err == nil {
+			m.found = f
 			found = append(found, f)
 		}
 	}

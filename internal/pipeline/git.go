@@ -11,28 +11,38 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 )
 
-// gitState returns the commit of the repository that path lies in, or nil when there is none, or no git.
-func gitState(path string) *outputs.Git {
-	dir := filepath.Dir(path)
-	for root := dir; ; root = filepath.Dir(root) {
+// gitState returns the commit of the repository that the model at path lies in, and whether it has other code than that, or
+// nil when there is none, or no git. What lies in the outputs folder does not count.
+func gitState(path, outputsDir string) *outputs.Git {
+	root := filepath.Dir(path)
+	for {
 		if _, err := os.Stat(filepath.Join(root, ".git")); err == nil {
 			break
 		}
 		if root == filepath.Dir(root) {
 			return nil
 		}
+		root = filepath.Dir(root)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0")
-	out, err := cmd.Output()
+	run := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0")
+		out, err := cmd.Output()
+		return string(out), err
+	}
+	args := []string{"status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."}
+	if rel, err := filepath.Rel(root, outputsDir); err == nil && filepath.IsLocal(rel) {
+		args = append(args, ":(exclude,literal)"+filepath.ToSlash(rel))
+	}
+	out, err := run(args...)
 	if err != nil {
 		return nil
 	}
 	git := &outputs.Git{}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(out) {
 		line = strings.TrimSpace(line)
 		if commit, ok := strings.CutPrefix(line, "# branch.oid "); ok {
 			git.Commit = strings.TrimPrefix(commit, "(initial)") // there is none yet
@@ -41,6 +51,9 @@ func gitState(path string) *outputs.Git {
 		} else if !strings.HasPrefix(line, "#") {
 			git.Dirty = true
 		}
+	}
+	if out, err := run("ls-files", "--others", "--exclude-standard", "--", ":(literal)"+path); err == nil && out != "" {
+		git.Dirty = true // the model itself is not in the commit
 	}
 	return git
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,11 +20,13 @@ type model struct {
 	name     string
 	opened   bool
 	finished bool
+	found    plugin.Model
 	program  plugin.Program
-	suffixes map[string]int // of its model directories, and how many versions have each
-	plan     []due          // every version that is selected, until the model is opened
-	due      []due          // those that have not been started
-	cleans   bool           // a version that starts from scratch may have its model directory emptied
+	suffixes map[string]int  // of its model directories, and how many versions have each
+	plan     []due           // every version that is selected, until the model is opened
+	due      []due           // those that have not been started
+	users    map[string]user // who used a model directory last, by suffix
+	cleans   bool            // a version that starts from scratch may have its model directory emptied
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
@@ -35,6 +38,12 @@ type due struct {
 	past *outputs.Past // its last run, or nil
 }
 
+// A user of a model directory is a version, and when that was.
+type user struct {
+	version string
+	when    time.Time
+}
+
 // pending reports whether there is something to do for d: to run it, or to say that it cannot be run.
 func (d due) pending() bool { return d.why.Due() || d.why == version.Refused }
 
@@ -44,7 +53,11 @@ func (p *Pipeline) next() *run {
 		for !m.finished && p.ctx.Err() == nil {
 			if !m.opened {
 				if err := p.open(m); err != nil {
-					if p.ctx.Err() == nil {
+					switch {
+					case p.ctx.Err() != nil:
+					case err == errLeftOut:
+						p.notice("%s is left out: it does not use the SDK", m.name)
+					default:
 						p.modelFailed(m, err)
 					}
 					m.finished = true
@@ -104,6 +117,7 @@ func (p *Pipeline) open(m *model) error {
 	if err != nil {
 		return err
 	}
+	m.found = found
 	result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
 	if result.Err != nil {
 		return result.Err
@@ -115,7 +129,7 @@ func (p *Pipeline) open(m *model) error {
 		}
 	}
 	m.opened = true
-	m.git = sync.OnceValue(func() *outputs.Git { return gitState(found.Path) })
+	m.git = sync.OnceValue(func() *outputs.Git { return gitState(found.Path, p.Project.OutputsDir) })
 	p.warnShared(m)
 	for _, d := range m.plan {
 		switch {
@@ -136,8 +150,16 @@ func (p *Pipeline) open(m *model) error {
 	return nil
 }
 
+// errLeftOut is returned for a Go program that was found, not listed, and is no model.
+var errLeftOut = errors.New("it does not use the SDK")
+
 // ask asks m for its versions, and holds them against the history.
 func (p *Pipeline) ask(m *model) error {
+	if p.blacklist && m.program.Path != m.found.Path {
+		if ok, err := plugin.Speaks(m.program.Path); err == nil && !ok {
+			return errLeftOut
+		}
+	}
 	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
 	if err == nil {
 		err = talk.hello(p)
@@ -169,10 +191,42 @@ func (p *Pipeline) ask(m *model) error {
 		p.decide(m, &d)
 		m.plan = append(m.plan, d)
 	}
+	m.countSuffixes()
 	p.mu.Lock()
 	p.summary.selected += len(m.plan)
 	p.mu.Unlock()
 	return nil
+}
+
+// countSuffixes sets suffixes and, of the directories that are shared, users.
+func (m *model) countSuffixes() {
+	m.suffixes, m.users = map[string]int{}, map[string]user{}
+	for _, d := range m.plan {
+		if d.why != version.Refused {
+			m.suffixes[d.ModelDirSuffix]++
+		}
+	}
+	for _, d := range m.plan {
+		if d.past != nil && d.past.Time().After(m.users[d.ModelDirSuffix].when) {
+			m.use(d, d.past.Time())
+		}
+	}
+}
+
+// use notes that d uses its model directory, if it is shared.
+func (m *model) use(d due, when time.Time) {
+	if m.suffixes[d.ModelDirSuffix] > 1 {
+		m.users[d.ModelDirSuffix] = user{d.Name, when}
+	}
+}
+
+// claim is called when d is about to run, or in a plan would be. An interrupted version cannot go on in a model directory
+// that another has used since.
+func (m *model) claim(d *due) {
+	if last, shared := m.users[d.ModelDirSuffix]; shared && d.why == version.Resumes && last.version != d.Name {
+		d.why = version.Evicted
+	}
+	m.use(*d, time.Now())
 }
 
 // decide sets why d is due or not.

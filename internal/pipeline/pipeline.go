@@ -43,14 +43,15 @@ type Pipeline struct {
 	Program string // version of mlpipeline, for the records
 	User    string
 
-	ctx      context.Context // ends when no other version is to start
-	models   map[string]*model
-	queue    []string // names of models, in the order in force
-	running  map[*run]bool
-	ended    chan *run
-	planning bool   // it is only said what would run
-	temp     string // where test mode has its model directories
-	summary  Summary
+	ctx       context.Context // ends when no other version is to start
+	models    map[string]*model
+	queue     []string // names of models, in the order in force
+	blacklist bool     // they were found, not listed
+	running   map[*run]bool
+	ended     chan *run
+	planning  bool   // it is only said what would run
+	temp      string // where test mode has its model directories
+	summary   Summary
 
 	mu     sync.Mutex
 	warned map[string]bool

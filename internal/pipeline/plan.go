@@ -31,9 +31,9 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 	p.planning = true
 	p.build()
 	for _, m := range p.selected() {
-		found, err := plugin.Find(p.Project.ModelsDir, m.name)
-		if err == nil {
-			result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
+		var err error
+		if m.found, err = plugin.Find(p.Project.ModelsDir, m.name); err == nil {
+			result := p.Builder.Build(p.ctx, []plugin.Model{m.found})[m.name]
 			m.program, err = result.Program, result.Err
 		}
 		if err == nil {
@@ -41,6 +41,9 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		}
 		if p.ctx.Err() != nil {
 			break
+		}
+		if err == errLeftOut {
+			continue
 		}
 		if err != nil {
 			p.summary.Failed++
@@ -52,6 +55,9 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		for _, d := range m.plan {
 			if d.why == version.NewCode {
 				stale = append(stale, *d.past)
+			}
+			if d.why.Due() {
+				m.claim(&d)
 			}
 			planned := Planned{m.name, d.Label(), "run", p.reason(m, d)}
 			switch {
@@ -99,6 +105,8 @@ func (p *Pipeline) reason(m *model, d due) string {
 			return "failed before: " + e.Cause
 		}
 		return "failed before"
+	case version.Evicted:
+		return "interrupted, and another version has used its model directory since: it starts from scratch"
 	case version.Resumes:
 		return "resumes"
 	case version.Done:

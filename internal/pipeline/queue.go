@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,23 +29,41 @@ func (p *Pipeline) setQueue(queue config.Queue) {
 			}
 		}
 	}
-	for _, name := range queue.Names {
-		p.checkName(name)
+	p.blacklist = queue.Blacklist
+	for i, name := range queue.Names {
+		p.checkName(name, queue.Lines[i])
+	}
+	if len(p.queue) == 0 {
+		p.warn(p.queueFile() + " lists no models: there is nothing to run")
 	}
 }
 
-// checkName warns of a name that does not exist, long before its turn comes.
-func (p *Pipeline) checkName(name string) {
+func (p *Pipeline) queueFile() string {
+	if p.Execute {
+		return "models.config"
+	}
+	return "models_test.config"
+}
+
+// checkName warns of a name in a line of the queue file that does not exist, long before its turn comes.
+func (p *Pipeline) checkName(name string, line int) {
 	if _, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(name))); err == nil || !errors.Is(err, os.ErrNotExist) {
 		return
 	}
-	warning := fmt.Sprintf("there is no model %s in %s", name, p.Project.ModelsDir)
+	warning := fmt.Sprintf("%s:%d: there is no model %s in %s", p.queueFile(), line, name, p.Project.ModelsDir)
 	known, _ := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
 	names := make([]string, len(known))
+	near := ""
 	for i, m := range known {
 		names[i] = m.Name
+		if path.Base(m.Name) == path.Base(name) {
+			near = m.Name // models/tiny.go, say, where tiny.go is meant
+		}
 	}
-	if near := config.Nearest(name, names); near != "" {
+	if n := config.Nearest(name, names); n != "" {
+		near = n
+	}
+	if near != "" {
 		warning += "; did you mean " + near + "?"
 	}
 	p.warn(warning)
@@ -72,12 +91,6 @@ func (p *Pipeline) selected() []*model {
 
 // warnShared warns of versions that share a model directory: the later ones find what the earlier ones left there.
 func (p *Pipeline) warnShared(m *model) {
-	m.suffixes = map[string]int{}
-	for _, d := range m.plan {
-		if d.why != version.Refused {
-			m.suffixes[d.ModelDirSuffix]++
-		}
-	}
 	users := map[string][]string{} // of the directories that are shared, by suffix
 	var shared []string
 	for _, d := range m.plan {

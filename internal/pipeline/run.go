@@ -33,6 +33,7 @@ type run struct {
 
 // newRun prepares a run, with the process that waits for one if there is any.
 func (p *Pipeline) newRun(m *model, d due) *run {
+	m.claim(&d)
 	r := &run{p: p, model: m, due: d, talk: m.talk, name: m.name + "/" + d.Name}
 	m.talk = nil
 	r.Run = outputs.Run{
@@ -149,11 +150,20 @@ func (r *run) note() error {
 		return nil
 	}
 	err := r.p.Recorder.Append(outputs.Event{
-		Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.Started,
+		Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.later(),
 		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Dir: r.Dir, Resumes: r.Resumes,
 	})
 	r.p.fatal(err)
 	return err
+}
+
+// later is when the run started, but later than all that is known of its version: the clock of another machine that wrote
+// to the history may have been ahead.
+func (r *run) later() outputs.Time {
+	if past := r.due.past; past != nil && !r.Started.After(past.Time()) {
+		return outputs.Time{Time: past.Time().Add(time.Millisecond)}
+	}
+	return r.Started
 }
 
 // An ending says what was done to a run from outside: it was asked to stop, its time was over, it was killed because it
@@ -268,7 +278,10 @@ func (r *run) take(e wire.Event) {
 			add(&r.Summary.Run)
 		}
 	case wire.Result:
-		if len(e.Metrics) > 0 {
+		switch {
+		case e.Set != wire.SetTraining && e.Set != wire.SetTrain && e.Set != wire.SetTest:
+			r.talk.Warn(fmt.Sprintf("a result of %q is passed over: it is of training, train or test", e.Set))
+		case len(e.Metrics) > 0:
 			r.Results[e.Set] = e.Metrics
 		}
 	case wire.End:
@@ -311,7 +324,9 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 	case how.asked:
 		r.Status, *cause = outputs.Interrupted, "stopped by the user"
 	case said.Status == wire.Failed:
-		*cause = said.Error
+		if *cause = said.Error; *cause == "" {
+			*cause = "it gave no reason"
+		}
 	case said.Status == wire.Interrupted:
 		*cause = "stopped by a signal that the pipeline did not send"
 	case said.Status == wire.Finished:

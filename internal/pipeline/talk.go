@@ -79,11 +79,11 @@ func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func()
 	if err == nil {
 		return nil
 	}
-	err = t.gaveUp(err)
+	death := t.gaveUp(err)
 	if tooLate {
-		return fmt.Errorf(late, limit)
+		death.what = fmt.Sprintf(late, limit)
 	}
-	return err
+	return death
 }
 
 // capture reads what the process prints, to the end.
@@ -122,26 +122,26 @@ func (t *talk) close(grace time.Duration) (exit Exit, killed bool) {
 	return exit, !timer.Stop()
 }
 
-// gaveUp ends a conversation that failed with err and returns why: the death of the process when that was the reason.
-func (t *talk) gaveUp(err error) error {
+// gaveUp ends a conversation that failed with err, and the process, and returns why: its death when that was the reason.
+func (t *talk) gaveUp(err error) *deathError {
 	if err != plugin.ErrEnded && err != plugin.ErrNoModel {
 		t.Kill()
-		t.close(0)
-		return err
 	}
 	// What is not ended by now does not listen, but it is given the time to print why.
 	exit, _ := t.close(time.Second)
 	stderr, why := t.printed.dying(exit, "")
-	cause := &deathError{exit: exit, stderr: stderr}
+	death := &deathError{exit: exit, stderr: stderr}
 	switch {
 	case err == plugin.ErrNoModel && exit.OK():
-		cause.what = "it is no model: it ended without a word of the plugin protocol (see docs/protocol.md)"
+		death.what = "it is no model: it ended without a word of the plugin protocol (see docs/protocol.md)"
 	case err == plugin.ErrNoModel:
-		cause.what = "it died before its first word: " + why
+		death.what = "it died before its first word: " + why
+	case err == plugin.ErrEnded:
+		death.what = "it died before it told its versions: " + why
 	default:
-		cause.what = "it died before it told its versions: " + why
+		death.what = err.Error()
 	}
-	return cause
+	return death
 }
 
 // A deathError tells of a process that ended before it was to.

@@ -10,6 +10,7 @@ const (
 	NewParameters            // its own parameters have changed since: run
 	NewCode                  // it finished, but its model's code has changed since: run
 	FailedBefore             // run
+	Evicted                  // it was interrupted, but another version has used its model directory since: run
 	Resumes                  // it was interrupted: go on where it stopped
 	Done                     // finished, nothing has changed: skip
 	Kept                     // finished, the code has changed, and the user keeps it: skip

@@ -74,11 +74,12 @@ var journal = group{
 
 const historyLines = 1_000_000
 
-// history is the start of a call that uses a very long one.
+// history is the start of a call that uses a very long one. What is to be reached is 0.5 s, and 0.7 s with -u, on a machine that
+// splits the file in 14 ms.
 var history = group{
 	rows: []row{
-		{name: "history", what: "history of 1,000,000 lines read, 500,000 versions", against: "split into lines", unit: seconds, limit: 0.5},
-		{name: "history-u", what: "-r -u with it, nothing to do", against: "split into lines", unit: seconds, limit: 0.7},
+		{name: "history", what: "history of 1,000,000 lines read, 500,000 versions", against: "split into lines", unit: seconds, ratio: 36},
+		{name: "history-u", what: "-r -u with it, nothing to do", against: "split into lines", unit: seconds, ratio: 50},
 		{name: "history-memory", what: "-r -u with it, memory of the process", unit: megabytes, limit: 300e6},
 	},
 	prepare: func(b *bench) (func() ([]pair, error), error) {

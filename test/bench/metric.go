@@ -12,11 +12,12 @@ import (
 
 const points = 1_000_000
 
-// metrics is a run that measures without doing anything in between.
+// metrics is a run that measures without doing anything in between. What is to be reached for a call is 250 ns on a machine
+// that writes to a pipe in 266 ns.
 var metrics = group{
 	rows: []row{
 		{name: "metric", what: "a metric from model to record, of 1,000,000", against: "write(2) into a pipe", unit: seconds, ratio: 1},
-		{name: "metric-call", what: "run.Metric, cost to the caller", unit: seconds, limit: 250e-9},
+		{name: "metric-call", what: "run.Metric, cost to the caller", against: "write(2) into a pipe", unit: seconds, ratio: 0.94},
 		{name: "metric-allocs", what: "run.Metric, allocations", unit: count, limit: 0},
 	},
 	prepare: func(b *bench) (func() ([]pair, error), error) {
@@ -54,7 +55,8 @@ var metrics = group{
 			if err == nil {
 				_, err = fmt.Sscan(string(text), &ns, &allocs)
 			}
-			return []pair{{(all - none) / points, (fullPipe - emptyPipe) / points}, {ours: ns / 1e9}, {ours: allocs}}, err
+			floor := (fullPipe - emptyPipe) / points
+			return []pair{{(all - none) / points, floor}, {ns / 1e9, floor}, {ours: allocs}}, err
 		}, nil
 	},
 }

@@ -5,10 +5,10 @@ import (
 	"os/exec"
 )
 
-// program is mlpipeline itself.
+// program is mlpipeline itself. What is to be reached for --help is 5 ms on a machine that executes a program in 0.45 ms.
 var program = group{
 	rows: []row{
-		{name: "help", what: "--help", against: "exec of a no-op Go program", unit: seconds, limit: 5e-3},
+		{name: "help", what: "--help", against: "exec of a no-op Go program", unit: seconds, ratio: 11},
 		{name: "size", what: "the binary", unit: megabytes, limit: 12e6},
 	},
 	prepare: func(b *bench) (func() ([]pair, error), error) {

@@ -122,7 +122,8 @@ func TestScikitLearn(t *testing.T) {
 	}
 }
 
-// The commit of a real repository, and whether its files differ from it.
+// The commit of a real repository, and whether its files differ from it; a model that git does not know is not in it, and
+// what the pipeline writes makes no difference.
 func TestGit(t *testing.T) {
 	dir := project(t, map[string]string{"quick": read(t, "testdata/quick.sh")})
 	git := func(args ...string) string {
@@ -132,18 +133,27 @@ func TestGit(t *testing.T) {
 	git("add", "models/quick")
 	git("commit", "-q", "-m", "first")
 	commit := strings.TrimSpace(git("rev-parse", "HEAD"))
-	for _, dirty := range []bool{false, true} {
-		if dirty {
-			write(t, filepath.Join(dir, "models/quick"), read(t, "testdata/quick.sh")+"# changed\n")
-		}
-		os.RemoveAll(filepath.Join(dir, "models/outputs"))
+	check := func(when string, dirty bool) {
+		t.Helper()
+		before := len(records(t, dir))
 		run(t, dir, binary, "-r")
-		for _, r := range records(t, dir) {
+		for _, r := range records(t, dir)[before:] {
 			if r.Code.Git == nil || r.Code.Git.Commit != commit || r.Code.Git.Dirty != dirty {
-				t.Errorf("git is %+v, want commit %s, dirty %v", r.Code.Git, commit, dirty)
+				t.Errorf("%s: git is %+v, want commit %s, dirty %v", when, r.Code.Git, commit, dirty)
 			}
 		}
 	}
+	check("as committed", false)
+	git("add", "-f", "models/outputs")
+	git("commit", "-q", "-m", "second")
+	commit = strings.TrimSpace(git("rev-parse", "HEAD"))
+	check("outputs committed", false)
+	write(t, filepath.Join(dir, "models/quick"), read(t, "testdata/quick.sh")+"# changed\n")
+	check("changed", true)
+	git("checkout", "-q", "models/quick")
+	write(t, filepath.Join(dir, "models/new"), read(t, "testdata/quick.sh"))
+	write(t, filepath.Join(dir, "models.config"), "[MLP]\nuse_blacklist=False\n[WHITELISTED_MODELS]\nnew\n")
+	check("untracked", true)
 }
 
 // A terminal: bars while it runs, and the steps of Ctrl-C.

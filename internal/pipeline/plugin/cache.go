@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -36,11 +37,15 @@ func DefaultCacheDir() (string, error) {
 	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "mlpipeline"), nil
 	}
-	dir, err := os.UserCacheDir()
+	// The XDG base directory specification has a relative path ignored; os.UserCacheDir refuses it.
+	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", &CacheError{Err: err}
 	}
-	return filepath.Join(dir, "mlpipeline"), nil
+	if runtime.GOOS == "darwin" {
+		return filepath.Join(home, "Library", "Caches", "mlpipeline"), nil
+	}
+	return filepath.Join(home, ".cache", "mlpipeline"), nil
 }
 
 // A cache is the folder of what was built.

@@ -284,7 +284,7 @@ func (r *run) compile(p *project, work workplace, virtual map[string][]byte, out
 
 	cmd := exec.CommandContext(r.ctx, r.tool.path, append(append(args, "-o", out), targets...)...)
 	cmd.Dir = p.dir
-	cmd.Env = append(slices.Clip(r.settings.env), "PWD="+p.dir, "GOWORK=off", "GOTOOLCHAIN=local")
+	cmd.Env = append(slices.Clip(r.settings.env), "PWD="+p.dir, "GOWORK=off", "GOTOOLCHAIN=local", "GO111MODULE=on")
 	if r.settings.all["GOTMPDIR"] == "" {
 		cmd.Env = append(cmd.Env, "GOTMPDIR="+scratch) // so that nothing is left behind when the build is killed
 	}

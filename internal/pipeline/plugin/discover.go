@@ -231,7 +231,7 @@ func (w *walk) folder(dir, name string, way []fs.FileInfo) {
 				}
 			} else if err == nil && kind == Executable {
 				var ok bool
-				if ok, err = speaks(m.Path); !ok {
+				if ok, err = Speaks(m.Path); !ok {
 					kind = 0
 				}
 			}
@@ -355,8 +355,8 @@ func scriptKind(file string, info fs.FileInfo) (Kind, error) {
 // protocolMark is wire.EnvProtocol.
 var protocolMark = []byte("MLPIPELINE_PROTOCOL")
 
-// speaks tells whether the file contains protocolMark.
-func speaks(file string) (bool, error) {
+// Speaks tells whether the file has the name of the protocol's environment variable in it, as every program that reads it has.
+func Speaks(file string) (bool, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return false, err

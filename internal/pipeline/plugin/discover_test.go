@@ -134,7 +134,7 @@ func TestDiscoverFindsTheMarkAcrossChunks(t *testing.T) {
 		if err := os.WriteFile(file, []byte(strings.Repeat("M", at)+wire.EnvProtocol+"tail"), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := speaks(file); !ok || err != nil {
+		if ok, err := Speaks(file); !ok || err != nil {
 			t.Errorf("mark at %d: %v, %v", at, ok, err)
 		}
 	}

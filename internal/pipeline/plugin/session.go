@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,20 +63,18 @@ func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, e
 	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
 		return false, err
 	}
-	// A version that cannot be read must not be missed in silence.
-	warn := s.Warn
-	defer func() { s.Warn = warn }()
-	var bad error
-	s.Warn = func(text string) { bad = fmt.Errorf("its list of versions cannot be read: %s", text) }
 	for {
 		e, err := s.answer()
-		if bad != nil {
-			return false, bad
-		}
-		if err != nil {
-			return false, err
-		}
+		var bad *messageError
 		switch {
+		case errors.As(err, &bad):
+			name, ok := nameOf(bad.line)
+			if !ok {
+				return false, fmt.Errorf("its list of versions cannot be read: %w", err)
+			}
+			add(wire.Version{Name: name}, "its message cannot be read: "+bad.err.Error())
+		case err != nil:
+			return false, err
 		case e.Type == wire.VersionInfo && e.Version != nil:
 			add(*e.Version, e.Error)
 		case e.Type == wire.Listed:
@@ -84,6 +83,17 @@ func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, e
 			s.Warn(fmt.Sprintf("message %q does not answer a list; it is passed over", e.Type))
 		}
 	}
+}
+
+// nameOf finds the name in a message of a version that cannot be read as a whole.
+func nameOf(line []byte) (name string, ok bool) {
+	var e struct {
+		Type    string
+		Version struct{ Name any }
+	}
+	err := json.Unmarshal(line, &e)
+	name, _ = e.Version.Name.(string)
+	return name, err == nil && e.Type == wire.VersionInfo
 }
 
 // Trained asks how many steps version has been trained in dir.
@@ -114,14 +124,17 @@ func (s *Session) ask(c wire.Command) error {
 	return nil
 }
 
-// answer returns the next event that is no log.
+// answer returns the next event that is no log. The error is a messageError or ErrEnded.
 func (s *Session) answer() (wire.Event, error) {
 	for {
-		e, _, err := s.Next()
-		if err != nil {
+		e, _, err := s.next()
+		var bad *messageError
+		switch {
+		case errors.As(err, &bad):
+			return e, bad
+		case err != nil:
 			return e, ErrEnded
-		}
-		if e.Type != wire.Log {
+		case e.Type != wire.Log:
 			return e, nil
 		}
 		s.Log(e.Level, e.Message)
@@ -132,24 +145,39 @@ func (s *Session) answer() (wire.Event, error) {
 // and e.Step set and nothing else; it is valid until the next call. The error is that of the reader: the end.
 func (s *Session) Next() (e wire.Event, record []byte, err error) {
 	for {
-		line, err := s.r.Next()
-		if errors.Is(err, wire.ErrTooLong) {
-			s.Warn(fmt.Sprintf("a message is longer than %d bytes; it is passed over", wire.MaxMessage))
-			continue
+		e, record, err = s.next()
+		var bad *messageError
+		if !errors.As(err, &bad) {
+			return e, record, err
 		}
-		if err != nil {
-			return wire.Event{}, nil, err
-		}
-		if record, step, ok := wire.MetricRecord(line); ok {
-			return wire.Event{Type: wire.MetricPoint, Step: step}, record, nil
-		}
-		e, err := wire.Decode(line)
-		if err != nil {
-			s.Warn(fmt.Sprintf("%v: %q", err, cut(string(line), 200)))
-			continue
-		}
-		return e, nil, nil
+		s.Warn(fmt.Sprintf("%v; it is passed over: %q", bad, cut(string(bad.line), 200)))
 	}
+}
+
+// A messageError tells of a message that cannot be read.
+type messageError struct {
+	line []byte // as far as it is known
+	err  error
+}
+
+func (e *messageError) Error() string { return e.err.Error() }
+
+// next is Next for one message. The error is a messageError, after which it goes on, or that of the reader.
+func (s *Session) next() (e wire.Event, record []byte, err error) {
+	line, err := s.r.Next()
+	if errors.Is(err, wire.ErrTooLong) {
+		return e, nil, &messageError{nil, fmt.Errorf("a message is longer than %d bytes", wire.MaxMessage)}
+	}
+	if err != nil {
+		return e, nil, err
+	}
+	if record, step, ok := wire.MetricRecord(line); ok {
+		return wire.Event{Type: wire.MetricPoint, Step: step}, record, nil
+	}
+	if e, err = wire.Decode(line); err != nil {
+		return e, nil, &messageError{line, err}
+	}
+	return e, nil, nil
 }
 
 // Waiting reports whether more events may have come already.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -148,6 +149,36 @@ type Version struct {
 	ModelDirSuffix string  `json:"model_dir_suffix,omitempty"`
 	DataLoader     string  `json:"dataloader"` // what the data loader is: its type, or any name
 	Params         RawJSON `json:"params,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It takes 2.0 and 1e1 for the whole numbers that they are: not every language
+// writes them without a point.
+func (v *Version) UnmarshalJSON(b []byte) error {
+	type plain Version
+	w := struct {
+		*plain
+		Order     float64 `json:"order"`
+		BatchSize float64 `json:"batch_size"`
+		Epochs    float64 `json:"epochs"`
+	}{plain: (*plain)(v)}
+	if err := json.Unmarshal(b, &w); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) && kind.Field != "" {
+			return fmt.Errorf("%s is a %s", kind.Field, kind.Value)
+		}
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		from float64
+		to   *int
+	}{{"order", w.Order, &v.Order}, {"batch_size", w.BatchSize, &v.BatchSize}, {"epochs", w.Epochs, &v.Epochs}} {
+		if f.from != math.Trunc(f.from) || math.Abs(f.from) > 1<<53 {
+			return fmt.Errorf("%s is %v; it must be a whole number", f.name, f.from)
+		}
+		*f.to = int(f.from)
+	}
+	return nil
 }
 
 // RawJSON is an object of free parameters, kept as it was written.

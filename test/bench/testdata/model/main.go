@@ -29,9 +29,10 @@ func main() {
 		os.Exit(0)
 	}
 	versions := mlp.NewVersions(mlp.Version{DataLoader: data{}, BatchSize: 1, Epochs: 1})
+	apart := os.Getenv("BENCH_CPUS") != ""
 	for i := range number("BENCH_VERSIONS", 1) {
 		v := mlp.Version{Name: "v" + strconv.Itoa(i)}
-		if os.Getenv("BENCH_CPUS") != "" {
+		if apart {
 			v.ModelDirSuffix = v.Name // only those with directories of their own run side by side
 		}
 		versions.Add(v)
@@ -64,7 +65,7 @@ func (model) Setup(ctx context.Context, run *mlp.Run) error {
 
 func (model) Train(_ context.Context, run *mlp.Run, _ any, _ int) (mlp.Metrics, error) {
 	x := uint64(1)
-	for range number("BENCH_SPIN", 0) {
+	for range number("BENCH_SPIN", 0) { // xorshift: nothing but the CPU
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17
