@@ -81,7 +81,24 @@ func newRoot(app *app) *cobra.Command {
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
 	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
 	root.AddCommand(newVersion(app))
+	root.InitDefaultCompletionCmd()
+	wrapUsage(root)
 	return root
+}
+
+// wrapUsage makes mistakes in the arguments of all commands below cmd usage errors.
+func wrapUsage(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		if check := c.Args; check != nil {
+			c.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+		wrapUsage(c)
+	}
 }
 
 // changed returns value when the flag was given, else 0.

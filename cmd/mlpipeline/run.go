@@ -80,14 +80,17 @@ func runPipeline(app *app, opts options) (err error) {
 	p.Report = screen.report
 	signals := watchSignals(p, screen)
 	defer signals.close()
+	var summary pipeline.Summary
 	if opts.dryRun {
 		err = p.Plan(screen.plan)
-		screen.close()
-		return signals.status(pipeline.Summary{}, err)
+	} else {
+		summary, err = p.Run()
 	}
-	summary, err := p.Run()
-	screen.close()
-	return signals.status(summary, err)
+	lost := screen.close()
+	if p.Recorder != nil {
+		lost = nil // the results are in the outputs folder
+	}
+	return signals.status(summary, err, lost)
 }
 
 // load reads the project and its queue.

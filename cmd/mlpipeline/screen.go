@@ -37,7 +37,7 @@ type screen struct {
 	bars   *mpb.Progress // nil off a terminal
 	bar    map[string]*mpb.Bar
 	lost   func(error) // is told once that nobody can be shown anything any more
-	gone   bool
+	gone   error       // why nobody can be shown anything any more
 }
 
 func newScreen(app *app, opts options) *screen {
@@ -96,17 +96,17 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Get
 
 // write writes to one of the streams, and notices when it is gone.
 func (s *screen) write(w io.Writer, text string) {
-	if _, err := io.WriteString(w, text); err != nil && !s.gone {
-		s.gone = true
+	if _, err := io.WriteString(w, text); err != nil && s.gone == nil {
 		if errors.Is(err, mpb.ErrDone) {
 			err = errors.New("it takes no more output") // the bars have noticed it first
 		}
+		s.gone = err
 		s.lost(err)
 	}
 }
 
-// close shows what is left. Nothing is reported any more.
-func (s *screen) close() {
+// close shows what is left. Nothing is reported any more. The error is that of the first write that failed.
+func (s *screen) close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.more.Signal()
@@ -118,6 +118,7 @@ func (s *screen) close() {
 	if s.bars != nil {
 		s.bars.Wait()
 	}
+	return s.gone
 }
 
 // say shows a line of the program's own on standard error.

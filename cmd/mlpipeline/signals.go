@@ -80,8 +80,8 @@ func (s *signals) close() {
 	<-s.done
 }
 
-// status turns what came of a call into its error.
-func (s *signals) status(summary pipeline.Summary, err error) error {
+// status turns what came of a call into its error; lost is why its results could not be shown.
+func (s *signals) status(summary pipeline.Summary, err, lost error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -89,6 +89,8 @@ func (s *signals) status(summary pipeline.Summary, err error) error {
 		return err
 	case s.first != 0:
 		return statusError(128 + int(s.first))
+	case lost != nil:
+		return fmt.Errorf("results cannot be shown: %w", lost)
 	case summary.Failed > 0:
 		return statusError(exitFailed)
 	}

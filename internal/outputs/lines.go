@@ -50,8 +50,9 @@ func plain(s string) bool {
 	return true
 }
 
-// CleanLines splits text into lines and cleans each.
+// CleanLines splits text into lines and cleans each. It is for texts that somebody wrote: a carriage return ends a line.
 func CleanLines(text string) []string {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	var lines []string
 	w := NewLineWriter(func(line string) { lines = append(lines, line) })
 	w.Write([]byte(text))

@@ -155,7 +155,7 @@ func TestLineWriterBoundsItsMemory(t *testing.T) {
 
 func TestCleanLines(t *testing.T) {
 	got := CleanLines("layers:\r\n  \x1b[1mdense\x1b[0m\n10%\r100%")
-	if want := []string{"layers:", "  dense", "100%"}; !slices.Equal(got, want) {
+	if want := []string{"layers:", "  dense", "10%", "100%"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -2,6 +2,10 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -53,4 +57,26 @@ func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
 	}
 	p.report(Report{Event: RunFailed, Model: m.name, Version: label, Failure: failure})
 	p.failed(m.name, label, failure.Cause)
+}
+
+// whyNotStarted says what err means for the file that could not be started: the system blames the file for its #! line.
+func whyNotStarted(path string, err error) error {
+	file, openErr := os.Open(path)
+	if openErr != nil {
+		return err
+	}
+	defer file.Close()
+	start := make([]byte, 256)
+	n, _ := io.ReadFull(file, start)
+	line, _, _ := strings.Cut(string(start[:n]), "\n")
+	interpreter, ok := strings.CutPrefix(line, "#!")
+	switch {
+	case ok && strings.HasSuffix(line, "\r"):
+		return fmt.Errorf("%w: its lines end in CR LF, so that its interpreter is %q; save it with LF alone", err, strings.TrimSpace(interpreter)+"\r")
+	case ok:
+		return fmt.Errorf("%w: is its interpreter there, %q?", err, strings.TrimSpace(interpreter))
+	case !strings.Contains(line, "\x00"):
+		return fmt.Errorf("%w: a script begins with a line like #!/usr/bin/env python3", err)
+	}
+	return err
 }

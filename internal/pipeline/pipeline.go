@@ -93,7 +93,9 @@ func (p *Pipeline) begin() (done func(), err error) {
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
 	p.ended = make(chan *run)
 	if !p.Execute {
-		p.temp, err = os.MkdirTemp("", "mlpipeline-test-")
+		if p.temp, err = os.MkdirTemp("", "mlpipeline-test-"); err != nil {
+			err = &UsageError{Msg: fmt.Sprintf("test mode needs a temporary folder: %v", err), Hint: "set TMPDIR to a folder that can be written to"}
+		}
 	}
 	for _, w := range append(p.Queue.Queue().Warnings, p.Queue.Warning) {
 		p.warn(w)

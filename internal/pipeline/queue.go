@@ -106,6 +106,13 @@ func (p *Pipeline) warnShared(m *model) {
 		p.warn(fmt.Sprintf("%s: versions %s share the model directory %s; a MODEL_DIR_SUFFIX gives each its own", m.name, list(users[s], 5), dir))
 	}
 	for _, other := range p.models {
+		outer, inner := m, other
+		if len(outer.name) > len(inner.name) {
+			outer, inner = inner, outer
+		}
+		if strings.HasPrefix(inner.name, outer.name+"/") && outer.suffixes[""] > 0 && len(inner.suffixes) > 0 {
+			p.warn(fmt.Sprintf("the model directories of %s lie in that of %s: to empty it is to delete them; a MODEL_DIR_SUFFIX for all versions of %s keeps them apart", inner.name, outer.name, outer.name))
+		}
 		for _, pair := range [][2]*model{{m, other}, {other, m}} {
 			if dir := sharedDir(pair[0], pair[1]); dir != "" {
 				p.warn(fmt.Sprintf("%s and %s share the model directory %s", pair[0].name, pair[1].name, dir))

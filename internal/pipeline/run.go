@@ -319,8 +319,10 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 		}
 	case how.timedOut:
 		*cause = fmt.Sprintf("timed out after %v (timeout in mlp.config)", r.p.Project.Timeout)
+	case how.asked && how.killed && r.p.Stop.Level() == Killing:
+		r.Status, *cause = outputs.Interrupted, "killed by the user"
 	case how.asked && how.killed:
-		r.Status, *cause = outputs.Interrupted, "killed: it had not stopped before the user or the grace time ended it"
+		r.Status, *cause = outputs.Interrupted, fmt.Sprintf("killed: it had not stopped within %v (grace in mlp.config)", r.p.Project.Grace)
 	case how.asked:
 		r.Status, *cause = outputs.Interrupted, "stopped by the user"
 	case said.Status == wire.Failed:

@@ -28,10 +28,10 @@ type talk struct {
 func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	process, err := p.Executor.Start(Command{
 		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
-		Env: []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol)},
+		Env: []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
 	})
 	if err != nil {
-		return nil, err
+		return nil, whyNotStarted(m.program.Path, err)
 	}
 	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
@@ -47,7 +47,11 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 
 // hello waits for the model's first word.
 func (t *talk) hello(p *Pipeline) error {
-	return t.within(p, helloTimeout, "it is no model: it said nothing of the plugin protocol within %v", t.Hello)
+	limit := helloTimeout
+	if t := p.Project.Timeout; t > 0 {
+		limit = min(limit, t)
+	}
+	return t.within(p, limit, "it is no model: it said nothing of the plugin protocol within %v", t.Hello)
 }
 
 // within calls talk, which speaks with the process, and kills the process, so that talk fails, when it takes longer than

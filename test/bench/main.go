@@ -1,4 +1,5 @@
-// Command bench measures what mlpipeline costs, beside what the same work costs without it. docs/performance.md says what each row is.
+// Command bench measures what mlpipeline costs, beside what the same work costs without it. docs/performance.md says what
+// each row is.
 //
 // The program and models are built as users build them and run as whole processes, timed from outside. A round measures
 // ours, then the floor; rounds follow each other, so that both see the same machine. A row's figure is the median of the
@@ -7,12 +8,15 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 func main() {
@@ -61,6 +65,13 @@ func measure(rounds int, only []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-stop
+		os.RemoveAll(dir)
+		os.Exit(130)
+	}()
 	fmt.Fprintln(os.Stderr, "build mlpipeline")
 	b, err := newBench(dir)
 	if err != nil {
@@ -68,6 +79,7 @@ func measure(rounds int, only []string) error {
 	}
 	fmt.Print(tableHead())
 	var notes []string
+	var failed error // one group does not stop the others
 	for i, g := range groups {
 		wanted := func(r row) bool { return len(only) == 0 || slices.Contains(only, r.name) }
 		if !slices.ContainsFunc(g.rows, wanted) {
@@ -76,7 +88,8 @@ func measure(rounds int, only []string) error {
 		b.dir = filepath.Join(dir, fmt.Sprint(i))
 		pairs, err := b.rounds(g, rounds)
 		if err != nil {
-			return fmt.Errorf("%s: %w", g.rows[0].name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", g.rows[0].name, err))
+			continue
 		}
 		for j, r := range g.rows {
 			if wanted(r) {
@@ -88,5 +101,5 @@ func measure(rounds int, only []string) error {
 	for _, n := range notes {
 		fmt.Println("\n" + n)
 	}
-	return nil
+	return failed
 }

@@ -123,7 +123,7 @@ func Find(modelsDir, name string) (Model, error) {
 		if err != nil {
 			return Model{}, err
 		}
-		if pkg, main := readGo(src); !main {
+		if pkg, main := readGo(src); !main && pkg != "" { // what is no Go the compiler will say
 			if pkg == "main" {
 				return Model{}, &NotModelError{name, "it has no func main"}
 			}
