@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ func runPipeline(app *app, opts options) (err error) {
 	}
 	defer executor.Close()
 
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // there is little to collect, and a queue may be long
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("find the name of this host: %w", err)

@@ -113,23 +113,28 @@ func (p *Pipeline) busy(dir string) bool {
 
 // open builds m, asks it for its versions, and reports which of them are not due.
 func (p *Pipeline) open(m *model) error {
-	found, err := plugin.Find(p.Project.ModelsDir, m.name)
-	if err != nil {
-		return err
+	// Before anything has run, what was built ahead is what would be built now.
+	if p.begun || m.program.Path == "" {
+		found, err := plugin.Find(p.Project.ModelsDir, m.name)
+		if err != nil {
+			return err
+		}
+		result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
+		if result.Err != nil {
+			return result.Err
+		}
+		if m.program.Fingerprint != result.Program.Fingerprint {
+			m.plan = nil // what was asked ahead was asked of other code
+		}
+		m.found, m.program = found, result.Program
 	}
-	m.found = found
-	result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
-	if result.Err != nil {
-		return result.Err
-	}
-	if m.plan == nil || result.Program.Fingerprint != m.program.Fingerprint {
-		m.program = result.Program
+	if m.plan == nil {
 		if err := p.ask(m); err != nil {
 			return err
 		}
 	}
 	m.opened = true
-	m.git = sync.OnceValue(func() *outputs.Git { return gitState(found.Path, p.Project.OutputsDir) })
+	m.git = sync.OnceValue(func() *outputs.Git { return gitState(m.found.Path, p.Project.OutputsDir) })
 	p.warnShared(m)
 	for _, d := range m.plan {
 		switch {

@@ -50,6 +50,7 @@ type Pipeline struct {
 	running   map[*run]bool
 	ended     chan *run
 	planning  bool   // it is only said what would run
+	begun     bool   // a run has been started
 	temp      string // where test mode has its model directories
 	summary   Summary
 
@@ -139,7 +140,7 @@ func (p *Pipeline) reload() {
 
 // start starts a run. Its end comes through p.ended.
 func (p *Pipeline) start(r *run) {
-	p.running[r] = true
+	p.running[r], p.begun = true, true
 	go func() {
 		r.do()
 		p.ended <- r

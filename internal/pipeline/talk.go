@@ -90,13 +90,18 @@ func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func()
 	return death
 }
 
+// buffers are for what processes print: each has two readers, and most print little.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // capture reads what the process prints, to the end.
 func (t *talk) capture(r io.Reader, isStderr bool) {
 	t.readers.Add(1)
 	go func() {
 		defer t.readers.Done()
 		lines := outputs.NewLineWriter(func(line string) { t.printed.line(line, isStderr) })
-		buf := make([]byte, 32<<10)
+		pooled := buffers.Get().(*[32 << 10]byte)
+		defer buffers.Put(pooled)
+		buf := pooled[:]
 		for {
 			n, err := r.Read(buf)
 			lines.Write(buf[:n])

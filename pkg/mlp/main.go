@@ -56,8 +56,6 @@ func init() {
 	if !isPipe(wire.CommandFD) || !isPipe(wire.EventFD) {
 		return
 	}
-	// A descriptor that does not block costs a model that waits for a command no thread.
-	syscall.SetNonblock(wire.CommandFD, true)
 	syscall.CloseOnExec(wire.CommandFD)
 	syscall.CloseOnExec(wire.EventFD)
 	// Never undone: a second SIGTERM has to be caught too.
@@ -104,41 +102,16 @@ func (c *connection) Metric(name string, step int64, value float64) error {
 
 // serve does what the pipeline asks for and returns the exit status.
 func (c *connection) serve(p *program) int {
-	commands := make(chan wire.Command)
-	go read(c.commands, commands)
-	for {
-		select {
-		case <-c.ctx.Done():
-			// Nothing runs, or it was asked for too late.
-			c.Send(wire.Event{Type: wire.End, Status: wire.Interrupted})
-			return 0
-		case cmd, ok := <-commands:
-			if !ok {
-				return 0
-			}
-			switch cmd.Type {
-			case wire.List:
-				c.list(p)
-			case wire.AskTrained:
-				c.Send(p.trainedEvent(c.ctx, c, cmd))
-			case wire.Execute:
-				if p.execute(c.ctx, c, cmd) == wire.Failed {
-					return 1
-				}
-				return 0
-			}
-		}
-	}
-}
-
-// read sends the commands that come from r until the last, and closes to.
-func read(r io.Reader, to chan<- wire.Command) {
-	defer close(to)
-	lines := wire.NewReader(r)
+	// While nothing runs, a wish to stop ends the process.
+	idle := context.AfterFunc(c.ctx, func() {
+		c.Send(wire.Event{Type: wire.End, Status: wire.Interrupted})
+		os.Exit(0)
+	})
+	lines := wire.NewReader(c.commands)
 	for {
 		line, err := lines.Next()
 		if err != nil && !errors.Is(err, wire.ErrTooLong) {
-			return
+			return 0
 		}
 		var cmd wire.Command
 		if err == nil {
@@ -148,7 +121,20 @@ func read(r io.Reader, to chan<- wire.Command) {
 			fmt.Fprintln(os.Stderr, "mlp: a command is ignored:", err)
 			continue
 		}
-		to <- cmd
+		switch cmd.Type {
+		case wire.List:
+			c.list(p)
+		case wire.AskTrained:
+			c.Send(p.trainedEvent(c.ctx, c, cmd))
+		case wire.Execute:
+			if !idle() {
+				select {} // it is ending
+			}
+			if p.execute(c.ctx, c, cmd) == wire.Failed {
+				return 1
+			}
+			return 0
+		}
 	}
 }
 

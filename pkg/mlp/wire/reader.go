@@ -21,7 +21,7 @@ type Reader struct {
 
 // NewReader returns a Reader on r.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{r: bufio.NewReaderSize(r, 64<<10)}
+	return &Reader{r: bufio.NewReaderSize(r, 16<<10)}
 }
 
 // Next returns the next line without its newline; it is valid until the next call. Empty lines are passed over. After

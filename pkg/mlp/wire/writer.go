@@ -32,7 +32,7 @@ type Writer struct {
 
 // NewWriter returns a Writer on w.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{w: w, buf: make([]byte, 0, flushSize+4096)}
+	return &Writer{w: w}
 }
 
 // Send writes a Command or an Event at once, after all that was written before it.
