@@ -132,7 +132,7 @@ func (r *Record) Metric(point []byte) error { return r.metrics.line(point) }
 // Printed adds a line that the model printed. It may wait in memory for Flush.
 func (r *Record) Printed(line string) error { return r.printed.line([]byte(line)) }
 
-// FlushMetrics and FlushPrinted write what waits.
+// FlushMetrics writes the points that wait.
 func (r *Record) FlushMetrics() error { return r.metrics.flush() }
 
 // FlushPrinted writes the printed lines that wait.
@@ -146,6 +146,11 @@ func (r *Record) Close(run Run) error {
 		return errors.Join(err, werr)
 	}
 	return errors.Join(err, os.Rename(final+".new", final))
+}
+
+// Discard removes the record of a run that has not taken place.
+func (r *Record) Discard() error {
+	return errors.Join(r.metrics.close(), r.printed.close(), os.RemoveAll(r.dir))
 }
 
 // A lazyFile is made when the first line is written: most runs that are short print nothing.

@@ -80,6 +80,9 @@ func (r *run) do() {
 	r.Seconds = time.Since(r.Started.Time).Seconds()
 	if !r.begun && r.p.Stop.Level() >= Finishing {
 		r.Status = "" // it has not taken place
+		if r.record != nil {
+			r.p.fatal(r.record.Discard())
+		}
 	} else {
 		r.conclude(err, how, exit)
 		r.write()
