@@ -63,6 +63,7 @@ type hintError struct {
 
 func (e *hintError) Error() string { return e.err.Error() }
 func (e *hintError) Unwrap() error { return e.err }
+func (e *hintError) Hint() string  { return e.hint }
 
 // A usageError is a mistake in the call.
 type usageError struct{ error }
@@ -72,7 +73,6 @@ func (e usageError) Unwrap() error { return e.error }
 // explain says what went wrong, and what to do about it, and returns the exit status that says the same.
 func explain(err error, stderr io.Writer) int {
 	what, hint, status := err.Error(), "", exitFailed
-	var hinted *hintError
 	var inConfig *config.Error
 	var held *outputs.HeldError
 	var late *pipeline.UsageError
@@ -85,8 +85,6 @@ func explain(err error, stderr io.Writer) int {
 		hint, status = late.Hint, exitUsage
 	case errors.As(err, &held):
 		hint, status = "wait for it, or end it with kill -TERM and its pid", exitUsage
-	case errors.As(err, &hinted):
-		hint = hinted.hint
 	case errors.As(err, &adviser):
 		hint = adviser.Hint()
 	}

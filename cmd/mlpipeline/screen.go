@@ -140,15 +140,8 @@ func (s *screen) plan(p pipeline.Planned) {
 			s.write(s.out, string(line)+"\n")
 			return
 		}
-		s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(nameOf(p.Model, p.Version)), outputs.Clean(p.Reason)))
+		s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(pipeline.Name(p.Model, p.Version)), outputs.Clean(p.Reason)))
 	})
-}
-
-func nameOf(model, version string) string {
-	if version == "" {
-		return model
-	}
-	return model + "/" + version
 }
 
 // report shows what happened.
@@ -165,7 +158,7 @@ func (s *screen) report(r pipeline.Report) {
 
 func (s *screen) reported(r pipeline.Report) {
 	s.progress(r)
-	name := outputs.Clean(nameOf(r.Model, r.Version))
+	name := outputs.Clean(pipeline.Name(r.Model, r.Version))
 	switch r.Event {
 	case pipeline.Warning:
 		s.write(s.err, "warning: "+outputs.Clean(r.Message)+"\n")
@@ -262,7 +255,7 @@ func summaryText(sum *pipeline.Summary) string {
 	if sum.Failed > 1 {
 		for _, f := range sum.Failures {
 			first, _ := cause(f.Cause)
-			text += fmt.Sprintf("\n  failed: %s: %s", outputs.Clean(nameOf(f.Model, f.Version)), first)
+			text += fmt.Sprintf("\n  failed: %s: %s", outputs.Clean(pipeline.Name(f.Model, f.Version)), first)
 		}
 	}
 	return text
@@ -282,7 +275,7 @@ func (s *screen) progress(r pipeline.Report) {
 		if bar == nil {
 			var err error
 			bar, err = s.bars.Add(r.Total, mpb.BarStyle().Build(), mpb.BarRemoveOnComplete(),
-				mpb.PrependDecorators(decor.Name(outputs.Clean(nameOf(r.Model, r.Version))+" ")),
+				mpb.PrependDecorators(decor.Name(outputs.Clean(pipeline.Name(r.Model, r.Version))+" ")),
 				mpb.AppendDecorators(decor.CountersNoUnit("%d/%d "), decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "")))
 			if err != nil {
 				return // the terminal is gone

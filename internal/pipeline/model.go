@@ -111,22 +111,30 @@ func (p *Pipeline) busy(dir string) bool {
 	return false
 }
 
+// refresh finds and builds m as it is now. Before anything has run, that is what was built ahead.
+func (p *Pipeline) refresh(m *model) error {
+	if !p.begun && m.program.Path != "" {
+		return nil
+	}
+	found, err := plugin.Find(p.Project.ModelsDir, m.name)
+	if err != nil {
+		return err
+	}
+	result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
+	if result.Err != nil {
+		return result.Err
+	}
+	if m.program.Fingerprint != result.Program.Fingerprint {
+		m.plan = nil // what was asked ahead was asked of other code
+	}
+	m.found, m.program = found, result.Program
+	return nil
+}
+
 // open builds m, asks it for its versions, and reports which of them are not due.
 func (p *Pipeline) open(m *model) error {
-	// Before anything has run, what was built ahead is what would be built now.
-	if p.begun || m.program.Path == "" {
-		found, err := plugin.Find(p.Project.ModelsDir, m.name)
-		if err != nil {
-			return err
-		}
-		result := p.Builder.Build(p.ctx, []plugin.Model{found})[m.name]
-		if result.Err != nil {
-			return result.Err
-		}
-		if m.program.Fingerprint != result.Program.Fingerprint {
-			m.plan = nil // what was asked ahead was asked of other code
-		}
-		m.found, m.program = found, result.Program
+	if err := p.refresh(m); err != nil {
+		return err
 	}
 	if m.plan == nil {
 		if err := p.ask(m); err != nil {

@@ -212,7 +212,7 @@ func (p *Pipeline) report(r Report) {
 	p.Report(r)
 	switch r.Event {
 	case RunPrinted:
-		p.log(r.Level, r.name()+": "+r.Message)
+		p.log(r.Level, Name(r.Model, r.Version)+": "+r.Message)
 	case Warning:
 		p.log("warn", r.Message)
 	case RunFailed:

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -31,11 +30,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 	p.planning = true
 	p.build()
 	for _, m := range p.selected() {
-		var err error
-		if m.found, err = plugin.Find(p.Project.ModelsDir, m.name); err == nil {
-			result := p.Builder.Build(p.ctx, []plugin.Model{m.found})[m.name]
-			m.program, err = result.Program, result.Err
-		}
+		err := p.refresh(m)
 		if err == nil {
 			err = p.ask(m)
 		}
@@ -158,7 +153,7 @@ func (p *Pipeline) changedFiles(m *model, past outputs.Past) string {
 			changed = append(changed, file)
 		}
 	}
-	for file := range maps.Keys(run.Code.Files) {
+	for file := range run.Code.Files {
 		if _, is := m.program.Files[file]; !is {
 			changed = append(changed, file+" (removed)")
 		}

@@ -83,17 +83,17 @@ func (p *Pipeline) log(level, text string) {
 	}
 }
 
-// name names what r is about.
-func (r Report) name() string {
-	if r.Version == "" {
-		return r.Model
+// Name names a version, or with an empty version a model, for people.
+func Name(model, version string) string {
+	if version == "" {
+		return model
 	}
-	return r.Model + "/" + r.Version
+	return model + "/" + version
 }
 
 // text is what the log says of r. It is empty for what is too frequent.
 func (r Report) text() string {
-	name := r.name()
+	name := Name(r.Model, r.Version)
 	switch r.Event {
 	case RunStarted:
 		return fmt.Sprintf("%s: started as run %s: %s", name, r.Run, r.Reason)

@@ -34,7 +34,7 @@ type run struct {
 // newRun prepares a run, with the process that waits for one if there is any.
 func (p *Pipeline) newRun(m *model, d due) *run {
 	m.claim(&d)
-	r := &run{p: p, model: m, due: d, talk: m.talk, name: m.name + "/" + d.Name}
+	r := &run{p: p, model: m, due: d, talk: m.talk, name: Name(m.name, d.Name)}
 	m.talk = nil
 	r.Run = outputs.Run{
 		ID:     outputs.NewRunID(time.Now()),
@@ -288,9 +288,7 @@ func (r *run) take(e wire.Event) {
 			r.Results[e.Set] = e.Metrics
 		}
 	case wire.End:
-		if r.end == nil {
-			r.end = &e
-		}
+		r.end = &e
 	}
 }
 

@@ -36,8 +36,8 @@ func NewStop() *Stop {
 	return s
 }
 
-// Raise raises the level to at least l and returns the level there is now.
-func (s *Stop) Raise(l Level) Level {
+// Raise raises the level to at least l.
+func (s *Stop) Raise(l Level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.level < l {
@@ -45,7 +45,6 @@ func (s *Stop) Raise(l Level) Level {
 		close(s.reached[s.level])
 		s.cancel()
 	}
-	return s.level
 }
 
 // Level returns the level.
