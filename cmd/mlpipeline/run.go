@@ -48,7 +48,7 @@ func runPipeline(app *app, opts options) (err error) {
 		Project:  project,
 		Queue:    queue,
 		Executor: executor,
-		Builder:  &plugin.Builder{CacheDir: cache},
+		Builder:  &plugin.Builder{CacheDir: cache, Python: project.Python, Dir: project.Dir},
 		Folder:   outputs.NewFolder(project.OutputsDir, host),
 		Stop:     pipeline.NewStop(),
 		Execute:  opts.run,

@@ -66,9 +66,11 @@ func (p *Pipeline) expectation(m *model) (finished bool, stale []outputs.Past) {
 		switch {
 		case past.Event != outputs.Finished:
 			finished = false
-		case past.Code != fingerprint(m.program) && m.program.Path != "" && !p.Keep:
+		case m.program.Path != "" && !p.Keep && !p.sameCode(m, past):
 			finished = false
-			stale = append(stale, past)
+			if _, err := p.changedFiles(m, past); err == nil || !m.program.Partial {
+				stale = append(stale, past)
+			}
 		}
 	}
 	return finished, stale

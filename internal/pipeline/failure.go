@@ -18,7 +18,7 @@ func (p *Pipeline) modelFailed(m *model, err error) {
 	failure := &outputs.Failure{Cause: advise(err)}
 	var death *deathError
 	if errors.As(err, &death) {
-		failure.Exit, failure.Stderr = death.exit.String(), death.stderr
+		failure.Exit, failure.Stderr, failure.Trace = death.exit.String(), death.stderr, death.trace
 	}
 	var compile *plugin.BuildError
 	if errors.As(err, &compile) {

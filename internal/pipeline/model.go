@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type model struct {
 	due      []due           // those that have not been started
 	users    map[string]user // who used a model directory last, by suffix
 	cleans   bool            // a version that starts from scratch may have its model directory emptied
+	same     map[uint64]bool // whether the code of past runs is that of program, by their fingerprint; see sameCode
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
@@ -124,10 +126,13 @@ func (p *Pipeline) refresh(m *model) error {
 	if result.Err != nil {
 		return result.Err
 	}
+	if m.plan != nil && result.Program.Partial && maps.Equal(result.Program.Now(p.Project.ModelsDir, m.program.Files), m.program.Files) {
+		result.Program = m.program
+	}
 	if m.program.Fingerprint != result.Program.Fingerprint {
 		m.plan = nil // what was asked ahead was asked of other code
 	}
-	m.found, m.program = found, result.Program
+	m.found, m.program, m.same = found, result.Program, nil
 	return nil
 }
 
@@ -168,14 +173,14 @@ var errLeftOut = errors.New("it does not use the SDK")
 
 // ask asks m for its versions, and holds them against the history.
 func (p *Pipeline) ask(m *model) error {
-	if p.blacklist && m.program.Path != m.found.Path {
+	if p.blacklist && (m.found.Kind == plugin.GoFile || m.found.Kind == plugin.GoFolder) {
 		if ok, err := plugin.Speaks(m.program.Path); err == nil && !ok {
 			return errLeftOut
 		}
 	}
 	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
 	if err == nil {
-		err = talk.hello(p)
+		err = talk.hello(p, m)
 	}
 	if err != nil {
 		return err
@@ -255,6 +260,9 @@ func (p *Pipeline) decide(m *model, d *due) {
 	if last, ok := p.History.Last(m.name, d.Name); ok {
 		d.past = &last
 		past.Parameters, past.Code = last.Parameters, last.Code
+		if p.sameCode(m, last) {
+			past.Code = fingerprint(m.program)
+		}
 		switch last.Event {
 		case outputs.Finished:
 			past.Status = version.Finished

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -94,7 +95,7 @@ func (p *Pipeline) reason(m *model, d due) string {
 		}
 		return "stale: " + what + " changed"
 	case version.NewCode:
-		return "stale: " + p.changedFiles(m, *d.past) + " changed"
+		return "stale: " + p.whatChanged(m, *d.past) + " changed"
 	case version.FailedBefore:
 		if e, err := d.past.Read(); err == nil && e.Cause != "" {
 			return "failed before: " + e.Cause
@@ -107,7 +108,7 @@ func (p *Pipeline) reason(m *model, d due) string {
 	case version.Done:
 		return "done"
 	case version.Kept:
-		return "done; kept although " + p.changedFiles(m, *d.past) + " changed"
+		return "done; kept although " + p.whatChanged(m, *d.past) + " changed"
 	case version.Elsewhere:
 		return "running on " + d.past.Host
 	case version.Refused:
@@ -141,27 +142,60 @@ func (p *Pipeline) lastRun(past outputs.Past) (outputs.Run, error) {
 	return p.Folder.ReadRun(e.Run)
 }
 
-// changedFiles names the files of m that are not what they were in a run.
-func (p *Pipeline) changedFiles(m *model, past outputs.Past) string {
-	run, err := p.lastRun(past)
-	if err != nil || len(run.Code.Files) == 0 {
-		return "the code of " + m.name
+// sameCode reports whether the code of m is what it was in a run. Of a program that only tells what it is made of while it
+// runs that is whether the files that the run had loaded are what they were.
+func (p *Pipeline) sameCode(m *model, past outputs.Past) bool {
+	if past.Code == fingerprint(m.program) || !m.program.Partial {
+		return past.Code == fingerprint(m.program)
 	}
-	var changed []string
-	for file, hash := range m.program.Files {
+	same, known := m.same[past.Code]
+	if !known {
+		changed, err := p.changedFiles(m, past)
+		same = err == nil && len(changed) == 0
+		if m.same == nil {
+			m.same = map[uint64]bool{}
+		}
+		m.same[past.Code] = same
+	}
+	return same
+}
+
+// changedFiles returns the files of m that are not what they were in a run.
+func (p *Pipeline) changedFiles(m *model, past outputs.Past) (changed []string, err error) {
+	run, err := p.lastRun(past)
+	if err == nil && len(run.Code.Files) == 0 {
+		err = errors.New("its record names no files")
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := m.program.Files
+	if m.program.Partial {
+		now = m.program.Now(p.Project.ModelsDir, run.Code.Files)
+	}
+	for file, hash := range now {
 		if run.Code.Files[file] != hash {
 			changed = append(changed, file)
 		}
 	}
 	for file := range run.Code.Files {
-		if _, is := m.program.Files[file]; !is {
+		if _, is := now[file]; !is {
 			changed = append(changed, file+" (removed)")
 		}
 	}
-	if len(changed) == 0 {
+	slices.Sort(changed)
+	return changed, nil
+}
+
+// whatChanged names, for people, the files of m that are not what they were in a run.
+func (p *Pipeline) whatChanged(m *model, past outputs.Past) string {
+	changed, err := p.changedFiles(m, past)
+	switch {
+	case err != nil:
+		return "the code of " + m.name
+	case len(changed) == 0:
 		return "a dependency"
 	}
-	slices.Sort(changed)
 	return list(changed, 3)
 }
 
@@ -171,7 +205,7 @@ func (p *Pipeline) noticeStale(m *model, stale []outputs.Past) {
 	if len(stale) > 1 {
 		versions = fmt.Sprintf("%d finished versions of %s run", len(stale), m.name)
 	}
-	p.notice("%s again because %s changed; to keep what has finished: mlpipeline -r -u --keep, or on_code_change=keep in mlp.config", versions, p.changedFiles(m, stale[0]))
+	p.notice("%s again because %s changed; to keep what has finished: mlpipeline -r -u --keep, or on_code_change=keep in mlp.config", versions, p.whatChanged(m, stale[0]))
 }
 
 func (p *Pipeline) skipped(m *model, d due) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
@@ -76,6 +77,9 @@ func (r *run) do() {
 	case r.talk != nil:
 		r.talk.Kill()
 		exit, _ = r.talk.close(r.p.Project.Grace)
+		if r.end = r.talk.last; r.end != nil && err == plugin.ErrEnded {
+			err = nil
+		}
 	}
 	r.Seconds = time.Since(r.Started.Time).Seconds()
 	if !r.begun && r.p.Stop.Level() >= Finishing {
@@ -116,7 +120,7 @@ func (r *run) prepare() (err error) {
 		}
 	}
 	if fresh {
-		return r.talk.hello(p)
+		return r.talk.hello(p, r.model)
 	}
 	return nil
 }
@@ -186,7 +190,7 @@ func (r *run) follow() (ending, Exit) {
 		if err != nil {
 			break
 		}
-		if cleaning := e.Type == wire.Log || e.Type == wire.Phase && e.Phase == wire.PhaseClean; !r.noted && !cleaning {
+		if !r.noted && !preliminary(e) {
 			r.note()
 		}
 		if point != nil {
@@ -207,6 +211,15 @@ func (r *run) follow() (ending, Exit) {
 	<-watched
 	how.lingered = killed
 	return how, exit
+}
+
+// preliminary reports whether a model may say e before its model directory is clean.
+func preliminary(e wire.Event) bool {
+	switch e.Type {
+	case wire.Log, wire.Code, wire.VersionInfo:
+		return true
+	}
+	return e.Type == wire.Phase && e.Phase == wire.PhaseClean
 }
 
 // watch asks the process to stop, and kills it, when the user wishes or its time is over. It returns when it is gone.
@@ -268,6 +281,12 @@ func (r *run) take(e wire.Event) {
 		if r.record != nil {
 			r.p.fatal(r.record.Metric(wire.AppendPoint(nil, wire.Point{Name: e.Name, Step: e.Step, Value: float64(*e.Value), Time: e.Time})))
 		}
+	case wire.Code:
+		r.loaded(e.Files)
+	case wire.VersionInfo:
+		if e.Version != nil {
+			r.told(*e.Version, e.Error)
+		}
 	case wire.Log:
 		r.talk.printed.log(e.Level, outputs.CleanLines(e.Message))
 	case wire.Summary:
@@ -290,6 +309,29 @@ func (r *run) take(e wire.Event) {
 	case wire.End:
 		r.end = &e
 	}
+}
+
+// loaded takes in that the program has loaded files. One that has changed since its model told the versions is a script that
+// was edited meanwhile.
+func (r *run) loaded(files map[string]string) {
+	program := plugin.Program{Files: r.Code.Files}
+	for _, file := range program.Load(r.p.Project.ModelsDir, files) {
+		r.p.notice("%s: %s has changed since the versions were listed; this version runs it as it is now", r.name, file)
+	}
+	r.Code.Files, r.Code.Fingerprint = program.Files, program.Fingerprint
+}
+
+// told takes in the version as the process that runs it knows it: an edited script may have given it other parameters.
+func (r *run) told(v wire.Version, refused string) {
+	var l version.List
+	l.Add(v, refused)
+	now := l.Sorted()[0]
+	if v.Name != r.Version || now.Refused != "" || now.Hash == r.due.Hash {
+		return
+	}
+	r.p.notice("%s: its parameters have changed since the versions were listed: %s", r.name, strings.Join(version.Changed(r.Parameters, now.Parameters), ", "))
+	r.Parameters, r.ParametersHash = now.Parameters, hex(now.Hash)
+	r.Data.Loader = now.DataLoader
 }
 
 // conclude sets status and failure: err is why the run could not begin, how what was done to it, exit how its process

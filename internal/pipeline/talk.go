@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -22,6 +23,7 @@ type talk struct {
 	*plugin.Session
 	printed capture
 	readers sync.WaitGroup
+	last    *wire.Event // an end that close has found: the model said it before it could be asked
 }
 
 // startTalk starts a process of m. What is said begins with hello.
@@ -36,6 +38,7 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
+	t.Code = func(files map[string]string) { m.program.Load(p.Project.ModelsDir, files) }
 	t.printed.emit = func(level, line string) {
 		p.report(Report{Event: RunPrinted, Model: m.name, Message: line, Level: level})
 	}
@@ -45,13 +48,18 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	return t, nil
 }
 
-// hello waits for the model's first word.
-func (t *talk) hello(p *Pipeline) error {
+// hello waits for the first word of m.
+func (t *talk) hello(p *Pipeline, m *model) error {
 	limit := helloTimeout
 	if t := p.Project.Timeout; t > 0 {
 		limit = min(limit, t)
 	}
-	return t.within(p, limit, "it is no model: it said nothing of the plugin protocol within %v", t.Hello)
+	err := t.within(p, limit, "it is no model: it said nothing of the plugin protocol within %v", t.Hello)
+	var death *deathError
+	if errors.As(err, &death) && m.found.Kind == plugin.Python {
+		death.what += fmt.Sprintf("; is %s a Python 3.8 or later (python in mlp.config)?", m.program.Path)
+	}
+	return err
 }
 
 // within calls talk, which speaks with the process, and kills the process, so that talk fails, when it takes longer than
@@ -122,8 +130,12 @@ func (t *talk) close(grace time.Duration) (exit Exit, killed bool) {
 	t.Commands().Close()
 	timer := time.AfterFunc(grace, t.Kill)
 	for {
-		if _, _, err := t.Next(); err != nil {
+		e, _, err := t.Next()
+		if err != nil {
 			break
+		}
+		if e.Type == wire.End && t.last == nil {
+			t.last = &e
 		}
 	}
 	t.readers.Wait()
@@ -133,14 +145,20 @@ func (t *talk) close(grace time.Duration) (exit Exit, killed bool) {
 
 // gaveUp ends a conversation that failed with err, and the process, and returns why: its death when that was the reason.
 func (t *talk) gaveUp(err error) *deathError {
-	if err != plugin.ErrEnded && err != plugin.ErrNoModel {
+	var failed *plugin.FailedError
+	if err != plugin.ErrEnded && err != plugin.ErrNoModel && !errors.As(err, &failed) {
 		t.Kill()
 	}
 	// What is not ended by now does not listen, but it is given the time to print why.
 	exit, _ := t.close(time.Second)
+	if err == plugin.ErrEnded && t.last != nil && t.last.Status == wire.Failed {
+		failed = &plugin.FailedError{Msg: t.last.Error, Trace: t.last.Trace}
+	}
 	stderr, why := t.printed.dying(exit, "")
 	death := &deathError{exit: exit, stderr: stderr}
 	switch {
+	case failed != nil:
+		death.what, death.trace = failed.Msg, failed.Trace
 	case err == plugin.ErrNoModel && exit.OK():
 		death.what = "it is no model: it ended without a word of the plugin protocol (see docs/protocol.md)"
 	case err == plugin.ErrNoModel:
@@ -158,6 +176,7 @@ type deathError struct {
 	what   string
 	exit   Exit
 	stderr []string
+	trace  string
 }
 
 func (e *deathError) Error() string { return e.what }
@@ -180,12 +199,12 @@ type capture struct {
 	begun bool
 	count int      // lines of standard error
 	last  []string // the last of them
-	crash []string // the lines in which the runtime of Go says why it died, and the first that follow
+	crash []string // the lines in which the runtime of Go or Python says why it died, and the first that follow
 	where int      // the number of lines before crash
 }
 
-// crashed fits the line in which the runtime of Go says why a program dies.
-var crashed = regexp.MustCompile(`^(panic|fatal error|SIG[A-Z]+): `)
+// crashed fits the line in which the runtime of Go or Python says why a program dies.
+var crashed = regexp.MustCompile(`^(panic|fatal error|SIG[A-Z]+|Fatal Python error): `)
 
 func (c *capture) line(line string, isStderr bool) {
 	c.mu.Lock()

@@ -24,7 +24,7 @@ func benchProject(b *testing.B, n int) (builder *Builder, dir string, models []M
 		b.Fatal(err)
 	}
 	sdk := b.TempDir()
-	if err := source.extract(sdk); err != nil {
+	if err := extract(source.files, sdk); err != nil {
 		b.Fatal(err)
 	}
 	dir = write(b, b.TempDir(), map[string]string{

@@ -29,12 +29,14 @@ type Program struct {
 	// Files are the user's files in it: 16 hex digits of the content by the file's name, which has slashes and starts in
 	// the folder of go.mod or, where there is none, in the folder above that of the models.
 	Files map[string]string
+	// Partial is set when Files has only what is known before the program runs: Load adds what it tells that it has loaded.
+	Partial bool
 }
 
 // A Result is what became of building one model.
 type Result struct {
 	Program Program
-	Err     error // *BuildError, *NoGoError, *CacheError, the context's, or what could not be read
+	Err     error // *BuildError, *NoGoError, *PythonError, *CacheError, the context's, or what could not be read
 }
 
 // A BuildError says that the go command refused a model.
@@ -74,6 +76,11 @@ type Builder struct {
 	CacheDir string   // where what was built is kept, see DefaultCacheDir
 	Env      []string // os.Environ()
 	SDK      fs.FS    // the one in package pkg; it has the files of pkg/mlp below mlp/
+	Python   string   // python3: the interpreter of Python models, a path or a name to be found on PATH
+	Dir      string   // the current folder: where the interpreter will be started
+
+	pythonMu    sync.Mutex
+	interpreter string
 
 	sdkOnce sync.Once
 	sdk     sdkSource
@@ -95,6 +102,7 @@ type run struct {
 	flags    string // hash of settings and buildFlags
 	goes     string // what the go command is and can do
 	sdkFiles sdkSource
+	python   func(context.Context) (string, error)
 	tool     toolchain
 	toolErr  error
 	ctx      context.Context
@@ -154,7 +162,7 @@ func (b *Builder) begin(ctx context.Context) (*run, error) {
 	if env == nil {
 		env = os.Environ()
 	}
-	r := &run{cache: cache{dir}, settings: readSettings(env), sdkFiles: b.sdk, ctx: ctx, hash: remember()}
+	r := &run{cache: cache{dir}, settings: readSettings(env), sdkFiles: b.sdk, python: b.python, ctx: ctx, hash: remember()}
 	h := sha256.New()
 	writeMap(h, "env", r.settings.set)
 	fmt.Fprintln(h, buildFlags)
@@ -179,7 +187,8 @@ func (r *run) look(m Model) (Result, *job) {
 		}}, nil
 	case GoFile, GoFolder:
 	case Python:
-		return Result{Err: fmt.Errorf("model %s: Python models are not supported yet by this version", m.Name)}, nil
+		program, err := r.script(m)
+		return Result{Program: program, Err: err}, nil
 	default:
 		return Result{Err: fmt.Errorf("model %s: it is of no known kind", m.Name)}, nil
 	}

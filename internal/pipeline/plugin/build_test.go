@@ -457,18 +457,16 @@ func TestBuildErrors(t *testing.T) {
 		"models/bad.go":         "//go:build ignore\n\npackage main\n\nfunc main() { x := 1 }\n",
 		"models/broken/main.go": "package main\n\nfunc main() {\n",
 		"models/far.go":         "package main\n\nimport _ \"example.com/far\"\n\nfunc main() {}\n",
-		"models/script.py":      "MODEL = 1\n",
 	})
 	dir := filepath.Join(project, "models")
-	names := []string{"good.go", "fine", "bad.go", "broken", "far.go", "script.py"}
+	names := []string{"good.go", "fine", "bad.go", "broken", "far.go"}
 	for round := range 2 {
 		results := b.Build(t.Context(), b.models(dir, names...))
 		for name, want := range map[string]string{
 			"good.go": "", "fine": "",
-			"bad.go":    "build bad.go: ./bad.go:5:15: declared and not used: x",
-			"broken":    "build broken: broken/main.go:4:1: syntax error",
-			"far.go":    "build far.go: far.go:3:8: no required module provides package example.com/far",
-			"script.py": "model script.py: Python models are not supported yet by this version",
+			"bad.go": "build bad.go: ./bad.go:5:15: declared and not used: x",
+			"broken": "build broken: broken/main.go:4:1: syntax error",
+			"far.go": "build far.go: far.go:3:8: no required module provides package example.com/far",
 		} {
 			err := results[name].Err
 			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {

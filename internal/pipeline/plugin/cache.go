@@ -53,6 +53,7 @@ func DefaultCacheDir() (string, error) {
 //	bin/<key>           a binary, named by all that decides how it comes out
 //	models/<id>.json    the manifest of the model whose path has that hash
 //	sdk/<hash>/         the SDK that a program carries
+//	python/<hash>/      the Python package that it carries
 //	toolchain.json      the answer of a go command that had to be asked for its version
 //	trimmed             its time is that of the last removal of what was not used for keep
 type cache struct{ dir string }
@@ -125,7 +126,7 @@ func (c cache) trim() {
 	if writeFile(marker, nil) != nil {
 		return
 	}
-	for _, part := range []string{"bin", "models", "sdk"} {
+	for _, part := range []string{"bin", "models", "sdk", "python"} {
 		entries, err := os.ReadDir(filepath.Join(c.dir, part))
 		if err != nil {
 			continue
@@ -159,6 +160,21 @@ func writeFile(file string, text []byte) error {
 	if err := os.Rename(f.Name(), file); err != nil {
 		_ = os.Remove(f.Name())
 		return err
+	}
+	return nil
+}
+
+// extract sees to it that dir holds files, text by name with slashes, and nothing is amiss with them. Several processes may do
+// so at once: each file appears whole, and all write the same.
+func extract(files map[string]string, dir string) error {
+	for name, text := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if now, err := os.ReadFile(file); err == nil && string(now) == text {
+			continue
+		}
+		if err := writeFile(file, []byte(text)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

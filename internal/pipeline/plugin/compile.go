@@ -78,7 +78,7 @@ func (r *run) workplace(jobs []*job) (w workplace, err error) {
 	}
 	if slices.ContainsFunc(jobs, func(j *job) bool { return j.project.carried }) {
 		dir := r.sdk(r.sdkFiles.hash)
-		if err := r.sdkFiles.extract(dir); err != nil {
+		if err := extract(r.sdkFiles.files, dir); err != nil {
 			return w, r.fail(err)
 		}
 		if info, err := os.Stat(dir); err == nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"go/build/constraint"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -58,19 +56,4 @@ func hasConstraint(text []byte) bool {
 		}
 	}
 	return false
-}
-
-// extract sees to it that dir holds the SDK and nothing is amiss with it. Several processes may do so at once: each file
-// appears whole, and all write the same.
-func (s sdkSource) extract(dir string) error {
-	for name, text := range s.files {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if now, err := os.ReadFile(file); err == nil && string(now) == text {
-			continue
-		}
-		if err := writeFile(file, []byte(text)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -14,14 +14,18 @@ import (
 type Session struct {
 	w *wire.Writer
 	r *wire.Reader
-	// Warn is told of what the model says against the protocol, Log of what it logs before a run.
+	// Warn is told of what the model says against the protocol. Log and Code are told of what it logs and loads before a run.
 	Warn func(string)
 	Log  func(level, text string)
+	Code func(files map[string]string)
 }
 
 // NewSession returns a session that writes commands and reads events. It starts with Hello.
 func NewSession(commands io.Writer, events io.Reader) *Session {
-	return &Session{w: wire.NewWriter(commands), r: wire.NewReader(events), Warn: func(string) {}, Log: func(string, string) {}}
+	return &Session{
+		w: wire.NewWriter(commands), r: wire.NewReader(events),
+		Warn: func(string) {}, Log: func(string, string) {}, Code: func(map[string]string) {},
+	}
 }
 
 // ErrEnded is returned when the model has ended the conversation, or died, before it gave the answer.
@@ -29,6 +33,14 @@ var ErrEnded = errors.New("it ended before it answered")
 
 // ErrNoModel is returned when a program ends without a word: it may be no model, or have died too early.
 var ErrNoModel = errors.New("it said nothing of the plugin protocol")
+
+// A FailedError is a model's own word that it cannot go on.
+type FailedError struct {
+	Msg   string
+	Trace string // may be empty
+}
+
+func (e *FailedError) Error() string { return e.Msg }
 
 // Hello waits for the model's first word. The error is ErrNoModel, or tells of a wrong one.
 func (s *Session) Hello() error {
@@ -124,7 +136,7 @@ func (s *Session) ask(c wire.Command) error {
 	return nil
 }
 
-// answer returns the next event that is no log. The error is a messageError or ErrEnded.
+// answer returns the next event that answers a command. The error is a messageError, a FailedError or ErrEnded.
 func (s *Session) answer() (wire.Event, error) {
 	for {
 		e, _, err := s.next()
@@ -134,10 +146,15 @@ func (s *Session) answer() (wire.Event, error) {
 			return e, bad
 		case err != nil:
 			return e, ErrEnded
-		case e.Type != wire.Log:
+		case e.Type == wire.End && e.Status == wire.Failed:
+			return e, &FailedError{e.Error, e.Trace}
+		case e.Type == wire.Log:
+			s.Log(e.Level, e.Message)
+		case e.Type == wire.Code:
+			s.Code(e.Files)
+		default:
 			return e, nil
 		}
-		s.Log(e.Level, e.Message)
 	}
 }
 

@@ -19,9 +19,11 @@
 //	pipeline  trained                                   may be left out, may come again
 //	model     trained
 //	pipeline  run                                       at most once, last
-//	model     (phase metric progress log summary result)*  end, then exit with status 0, or not 0 when it has failed
+//	model     (phase metric progress summary result)*  end, then exit with status 0, or not 0 when it has failed
 //
-// A log event may come at any time after hello.
+// Log and code events may come at any time after hello. A model that cannot tell its versions says end instead, with the
+// status failed. One that is told to run without having been asked for its versions may tell that one version first: its
+// parameters count as they are then.
 //
 // # Compatibility
 //

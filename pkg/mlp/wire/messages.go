@@ -59,6 +59,7 @@ const (
 	VersionInfo = "version"
 	Listed      = "listed"
 	Trained     = "trained"
+	Code        = "code"
 	Phase       = "phase"
 	MetricPoint = "metric"
 	Progress    = "progress"
@@ -106,6 +107,10 @@ type Event struct {
 	// listed: the options of the model.
 	AllowDeleteModelDir bool `json:"allow_delete_model_dir,omitempty"`
 	ResetSteps          bool `json:"reset_steps,omitempty"`
+
+	// code: files of the user's that the model has loaded as code: the first 16 hex digits of the SHA-256 of their content,
+	// by absolute path. Each is told once.
+	Files map[string]string `json:"files,omitempty"`
 
 	// trained: Step steps are trained already. Error is why that could not be told, Step is 0 then.
 	// phase: Phase begins; in "train", Step are trained already and Total is where training ends; in an evaluation Total
