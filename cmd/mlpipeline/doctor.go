@@ -44,16 +44,12 @@ type finding struct {
 }
 
 func runDoctor(ctx context.Context, app *app, project string, asJSON bool) error {
-	start := project
-	if start == "" {
-		start = "."
-	}
-	builder := &plugin.Builder{Dir: start}
-	var err error
-	if builder.CacheDir, err = plugin.DefaultCacheDir(); err != nil {
+	cache, err := plugin.DefaultCacheDir()
+	if err != nil {
 		return err
 	}
-	if dir, err := config.Find(start); err == nil {
+	builder := &plugin.Builder{CacheDir: cache}
+	if dir, err := findProject(project); err == nil {
 		p, err := config.Load(dir)
 		if err != nil {
 			return err

@@ -99,13 +99,7 @@ func runPipeline(app *app, opts options) (err error) {
 
 // load reads the project and its queue.
 func load(opts options) (config.Project, *config.Watcher, error) {
-	start := opts.project
-	if start == "" {
-		start = "."
-	} else if info, err := os.Stat(start); err != nil || !info.IsDir() {
-		return config.Project{}, nil, usageError{&hintError{fmt.Errorf("-C %s: there is no such folder", start), "name the folder that holds mlp.config"}}
-	}
-	dir, err := config.Find(start)
+	dir, err := findProject(opts.project)
 	if err != nil {
 		return config.Project{}, nil, err
 	}
@@ -119,6 +113,17 @@ func load(opts options) (config.Project, *config.Watcher, error) {
 	}
 	queue, err := config.Watch(filepath.Join(project.Dir, name))
 	return project, queue, err
+}
+
+// findProject returns the folder of the project that -C names or, without it, that the current folder is in.
+func findProject(named string) (string, error) {
+	if named == "" {
+		return config.Find(".")
+	}
+	if info, err := os.Stat(named); err != nil || !info.IsDir() {
+		return "", usageError{&hintError{fmt.Errorf("-C %s: there is no such folder", named), "name the folder that holds mlp.config"}}
+	}
+	return config.Find(named)
 }
 
 func userName() string {

@@ -17,6 +17,7 @@ MAX_TEXT = 80_000
 MAX_NAME = 1000
 
 _out = None  # the buffered descriptor 4; None when no pipeline listens
+_parents = None  # that of the process that this one was forked from
 _last = 0.0  # time of the last write
 _armed = False  # the ticker is to flush
 _ticker = None  # the lock that wakes it
@@ -37,8 +38,8 @@ def connect(hello):
 
 def disconnect():
     """Leaves the conversation to the parent of this forked process. What waits in the buffer is the parent's to send."""
-    global _out
-    _out = None
+    global _out, _parents
+    _out, _parents = None, _out
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, EVENTS, inheritable=False)
     os.close(null)
@@ -180,6 +181,9 @@ def log(level, message):
     """Writes a message to the log. level is debug, info, warn or error."""
     text = str(message)
     if _out is None:
+        if not sys.stdout.isatty():
+            import re
+            text = re.sub("\x1b\\[[0-9;]*m", "", text)
         print(text)
         return
     for i in range(0, len(text), MAX_TEXT):
