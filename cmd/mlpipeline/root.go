@@ -27,7 +27,8 @@ type options struct {
 const longHelp = `mlpipeline runs machine-learning experiments unattended, and tells what happened.
 
 A project is a folder with mlp.config. Its models lie in models_dir (models/); each is a Go file, a folder with a Go
-program, or an executable that speaks the plugin protocol, and has versions: sets of parameters to train it with.
+program, a Python script, or an executable that speaks the plugin protocol, and has versions: sets of parameters to
+train it with.
 
 Without -r it tests: every version of every model of models_test.config makes one step of training and of each
 evaluation, in a temporary model directory; the first failure ends it, and nothing is recorded.

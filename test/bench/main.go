@@ -47,7 +47,10 @@ func main() {
 }
 
 // groups is everything that can be measured, in the order of the table.
-var groups = []group{cycle, whole, unchanged, edit, editAll, first, metrics, journal, history, jobs, queue, program}
+var groups = []group{
+	cycle, whole, unchanged, edit, editAll, first, metrics, journal, history, jobs, queue, program,
+	pythonVersion, pythonImports, pythonMetric,
+}
 
 func rowNames() []string {
 	var names []string

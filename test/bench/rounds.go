@@ -75,13 +75,13 @@ func (b *bench) rounds(g group, n int) ([][]pair, error) {
 	return all, nil
 }
 
-const tableForm = "| %-14s | %-72s | %9s | %9s | %-27s | %9s | %-5s |\n"
+const tableForm = "| %-15s | %-72s | %9s | %9s | %-27s | %9s | %-5s |\n"
 
 // tableHead is Markdown, as the lines are.
 func tableHead() string {
 	dashes := func(n int) string { return strings.Repeat("-", n) }
 	return fmt.Sprintf(tableForm, "row", "what / its floor", "ours", "floor", "median (min..max)", "to reach", "") +
-		fmt.Sprintf(tableForm, dashes(14), dashes(72), dashes(8)+":", dashes(8)+":", dashes(27), dashes(8)+":", dashes(5))
+		fmt.Sprintf(tableForm, dashes(15), dashes(72), dashes(8)+":", dashes(8)+":", dashes(27), dashes(8)+":", dashes(5))
 }
 
 // line is the line of the table.

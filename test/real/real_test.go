@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -80,6 +81,8 @@ func run(t *testing.T, dir, name string, args ...string) string {
 // A record is what these tests look at in a run.json.
 type record struct {
 	Version string
+	Status  string
+	Steps   struct{ Before int64 }
 	Results map[string]map[string]float64
 	Code    struct {
 		Git *struct {
@@ -118,6 +121,56 @@ func TestScikitLearn(t *testing.T) {
 		}
 	}
 	if again := run(t, dir, binary, "-r", "-u"); !strings.Contains(again, "0 finished, 0 failed, 2 skipped") {
+		t.Errorf("the second execution has something to do:\n%s", again)
+	}
+}
+
+// A network of scikit-learn as a Python model: trained for real under Debian's interpreter, stopped in the middle, resumed, and
+// not trained again.
+func TestScikitLearnByThePythonPackage(t *testing.T) {
+	dir := project(t, map[string]string{"digits.py": read(t, "testdata/digits.py")})
+	write(t, filepath.Join(dir, "mlp.config"), "[MLP]\npython=/usr/bin/python3\n")
+	write(t, filepath.Join(dir, "datasets/digits.csv.gz"), read(t, "../../examples/sample-project/datasets/digits.csv.gz"))
+	run(t, dir, binary)
+
+	write(t, filepath.Join(dir, "pause"), "")
+	stopped := exec.Command(binary, "-C", dir, "-r", "-u")
+	if err := stopped.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "paused")); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come to step 100")
+		}
+	}
+	stopped.Process.Signal(syscall.SIGTERM)
+	stopped.Wait()
+	os.Remove(filepath.Join(dir, "pause"))
+
+	if plan := run(t, dir, binary, "-r", "-u", "--dry-run"); !strings.Contains(plan, "resume  digits.py/hidden=16: resumes at step") {
+		t.Errorf("the version that was stopped is not resumed:\n%s", plan)
+	}
+	out := run(t, dir, binary, "-r", "-u")
+	finished := 0
+	for _, r := range records(t, dir) {
+		if r.Status != "finished" {
+			continue
+		}
+		finished++
+		if accuracy := r.Results["test"]["accuracy"]; accuracy < 0.9 || accuracy > 1 {
+			t.Errorf("%s: accuracy on the test set is %v", r.Version, accuracy)
+		}
+		if r.Version == "hidden=16" && r.Steps.Before != 100 {
+			t.Errorf("%s goes on at step %d, want 100", r.Version, r.Steps.Before)
+		}
+	}
+	if finished != 3 {
+		t.Fatalf("%d runs have finished, want 3\n%s", finished, out)
+	}
+	if again := run(t, dir, binary, "-r", "-u"); !strings.Contains(again, "0 finished, 0 failed, 3 skipped") {
 		t.Errorf("the second execution has something to do:\n%s", again)
 	}
 }

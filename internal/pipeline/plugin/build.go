@@ -133,11 +133,10 @@ func (b *Builder) Build(ctx context.Context, models []Model) map[string]Result {
 			results[models[i].Name] = res
 		}
 	})
-	if len(todo) == 0 {
-		return results
-	}
-	for j, res := range r.build(todo) {
-		results[j.model.Name] = res
+	if len(todo) > 0 {
+		for j, res := range r.build(todo) {
+			results[j.model.Name] = res
+		}
 	}
 	r.trim()
 	return results

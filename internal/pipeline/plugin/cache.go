@@ -54,6 +54,7 @@ func DefaultCacheDir() (string, error) {
 //	models/<id>.json    the manifest of the model whose path has that hash
 //	sdk/<hash>/         the SDK that a program carries
 //	python/<hash>/      the Python package that it carries
+//	code/<hash>         a module of a Python model, compiled, by its content, path and Python
 //	toolchain.json      the answer of a go command that had to be asked for its version
 //	trimmed             its time is that of the last removal of what was not used for keep
 type cache struct{ dir string }
@@ -126,7 +127,7 @@ func (c cache) trim() {
 	if writeFile(marker, nil) != nil {
 		return
 	}
-	for _, part := range []string{"bin", "models", "sdk", "python"} {
+	for _, part := range []string{"bin", "models", "sdk", "python", "code"} {
 		entries, err := os.ReadDir(filepath.Join(c.dir, part))
 		if err != nil {
 			continue

@@ -139,9 +139,13 @@ func (r *run) script(m Model) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
+	code := filepath.Join(r.dir, "code") // where what the script compiles is kept
+	if err := os.MkdirAll(code, 0o777); err != nil {
+		return Program{}, r.fail(err)
+	}
 	p := Program{
 		Path:    interpreter,
-		Args:    []string{"-u", filepath.Join(folder, "run_model.py"), m.modelsDir(), m.Name},
+		Args:    []string{"-u", filepath.Join(folder, "run_model.py"), m.modelsDir(), m.Name, code},
 		Partial: true,
 	}
 	p.Load(m.modelsDir(), map[string]string{m.Path: sum})

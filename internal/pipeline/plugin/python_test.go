@@ -25,11 +25,11 @@ func TestPythonProgram(t *testing.T) {
 	if !filepath.IsAbs(p.Path) || filepath.Base(p.Path) != "sh" {
 		t.Errorf("it is run by %q", p.Path)
 	}
-	if n := len(p.Args); n < 3 || p.Args[n-2] != dir || p.Args[n-1] != "a/m.py" {
+	if n := len(p.Args); n < 4 || p.Args[n-3] != dir || p.Args[n-2] != "a/m.py" {
 		t.Errorf("arguments %q", p.Args)
 	}
 	for _, file := range []string{"run_model.py", "mlpipeline/helper.py", "mlpipeline/utils.py"} {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(p.Args[len(p.Args)-3]), file)); err != nil {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(p.Args[len(p.Args)-4]), file)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -46,7 +46,7 @@ func TestPythonPackageIsMended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := p.Args[len(p.Args)-3]
+	script := p.Args[len(p.Args)-4]
 	whole, _ := os.ReadFile(script)
 	if err := os.WriteFile(script, whole[:10], 0o666); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-"""Runs a model script for the pipeline: run_model.py MODELS_DIR NAME.
+"""Runs a model script for the pipeline: run_model.py MODELS_DIR NAME [CACHE].
 
 This file is read by Pythons that are too old for the rest, so that they can say so.
 """
@@ -27,7 +27,7 @@ if __name__ == "__main__":
         sys.path.insert(0, folder)
     # The compiled package is kept even where PYTHONDONTWRITEBYTECODE is set: it lies in a cache, not among the user's files.
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, False
-    from mlpipeline import _process
+    from mlpipeline import _process, helper  # noqa: F401 (what every script imports)
 
     sys.dont_write_bytecode = keep
-    _process.main(*sys.argv[1:3])
+    _process.main(*sys.argv[1:4])

@@ -1,12 +1,13 @@
 """The user's code: what is imported from the project, with the hash of what was executed.
 
-Under the pipeline modules of the user's are compiled from their source each time. A .pyc is told by the second and the
-size of its source: one that was edited within a second of the last run would run as it was.
+Under the pipeline the user's modules have no .pyc. One is told by the second and the size of its source, and a source that
+was edited within a second of the last run would run as it was. What was compiled is kept by its content instead.
 """
+import marshal
 import os
 import sys
 from _frozen_importlib import ModuleSpec  # what importlib.machinery has, without the cost of importing it
-from _frozen_importlib_external import ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
 from _imp import extension_suffixes
 
 try:
@@ -22,6 +23,7 @@ _roots = ()  # folders of the project, with a slash at the end
 _others = ()  # folders in them that are not the user's
 _loaded = {}  # hash of what was executed, by path
 _told = set()
+_cache = None  # the folder of what was compiled
 
 
 def is_own(path):
@@ -31,9 +33,10 @@ def is_own(path):
             and "/site-packages/" not in path and "/dist-packages/" not in path)
 
 
-def watch(*folders):
-    """Takes what is imported from folders for the user's code."""
-    global _roots, _others
+def watch(*folders, cache=None):
+    """Takes what is imported from folders for the user's code. What is compiled is kept in the folder cache."""
+    global _roots, _others, _cache
+    _cache = cache
     _roots = tuple({folder.rstrip("/") + "/" for folder in folders})
     environments = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, _package}
     _others = tuple(e for e in (e.rstrip("/") + "/" for e in environments) if e.startswith(_roots) and e not in _roots)
@@ -53,8 +56,25 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname):
         path = self.get_filename(fullname)
         source = self.get_data(path)
-        _loaded[os.path.abspath(path)] = sha256(source).hexdigest()[:16]
-        return self.source_to_code(source, path)
+        content = sha256(source)
+        _loaded[os.path.abspath(path)] = content.hexdigest()[:16]
+        if _cache is None:
+            return self.source_to_code(source, path)
+        content.update(b"%b %d %b" % (MAGIC_NUMBER, sys.flags.optimize, os.fsencode(path)))
+        file = os.path.join(_cache, content.hexdigest()[:32])
+        try:
+            with open(file, "rb", buffering=0) as kept:
+                return marshal.loads(kept.read())
+        except (OSError, ValueError, EOFError, TypeError):
+            code = self.source_to_code(source, path)
+        try:
+            new = "%s.%d" % (file, os.getpid())
+            with open(new, "wb") as kept:
+                kept.write(marshal.dumps(code))
+            os.replace(new, file)
+        except OSError:  # next time, then
+            pass
+        return code
 
 
 def execute(path):

@@ -207,7 +207,7 @@ class Execution:
             return
         metrics = _metrics(output)
         if metrics:
-            _host.send("result", set=data, metrics=metrics)
+            _host.put("result", set=data, metrics=metrics)
         elif metrics is None:
             self.summarize("run", "%s: %s" % (label, output))
             _host.log("info", "%s: %s" % (label, output))

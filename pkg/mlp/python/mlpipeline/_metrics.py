@@ -136,7 +136,7 @@ class MetricContainer(dict):
         if last and not _host.prefix():
             _host.progress(last)
         for row in rows:
-            log(row, log_to_file=log_to_file)
+            log(row.rstrip(), log_to_file=log_to_file)
         return "\n".join(rows)
 
     def _results(self):

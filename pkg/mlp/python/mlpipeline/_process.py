@@ -24,7 +24,7 @@ class _Syntax:
 decode = make_scanner(_Syntax)
 
 
-def main(models_dir, name):
+def main(models_dir, name, cache=None):
     os.environ.pop("MLPIPELINE_PROTOCOL", None)
     os.set_inheritable(COMMANDS, False)
     _signal.signal(_signal.SIGTERM, _stop)
@@ -34,7 +34,7 @@ def main(models_dir, name):
     status = 1
     try:
         try:
-            status = _serve(models_dir, name)
+            status = _serve(models_dir, name, cache)
         except KeyboardInterrupt:
             if not _stopping:
                 raise
@@ -61,14 +61,14 @@ def _forked():
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
 
 
-def _serve(models_dir, name):
+def _serve(models_dir, name, cache):
     script = os.path.join(models_dir, name)
     folder = os.path.dirname(script)
     for path in models_dir, folder:
         if path not in sys.path:
             sys.path.insert(0, path)
     sys.argv = [script]
-    _code.watch(os.getcwd(), os.environ.get("PWD", "/dev/null"), models_dir)
+    _code.watch(os.getcwd(), os.environ.get("PWD", "/dev/null"), models_dir, cache=cache)
     try:
         model = _load(script, name)
     except BaseException as error:
