@@ -1,7 +1,8 @@
 """The project's data set for Python models: images of handwritten digits, split into a training and a test set.
 
-The split is made as ../digits makes it for the Go models, with another random generator: shuffled with a fixed seed, and a
-quarter of each class is kept for the test. Pixels are scaled by their known range, so nothing of the test set leaks.
+The split follows the rule of the Go models (../digits): shuffled with a fixed seed, and a quarter of each class is kept
+for the test. The random generators differ, so it is not the same quarter. Pixels are scaled by their known range, not
+by anything measured on the data, so nothing of the test set leaks into the training.
 """
 import csv
 import gzip
@@ -43,7 +44,7 @@ class Digits(DataLoader):
 
 @lru_cache(maxsize=None)
 def load(path):
-    """The training and the test set of the file at path, which is relative to the project's folder: models start there."""
+    """The training and the test set of the file at path. It is relative to the project's folder, where models start."""
     with gzip.open(path, "rt", newline="") as file:
         samples = [parse(row, f"{path}, line {line}") for line, row in enumerate(csv.reader(file), 1)]
     random.Random(SPLIT_SEED).shuffle(samples)

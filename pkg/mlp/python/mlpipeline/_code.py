@@ -18,7 +18,7 @@ except ImportError:
     except ImportError:
         from hashlib import sha256
 
-_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _roots = ()  # folders of the project, with a slash at the end
 _others = ()  # folders in them that are not the user's
 _loaded = {}  # hash of what was executed, by path
@@ -38,7 +38,7 @@ def watch(*folders, cache=None):
     global _roots, _others, _cache
     _cache = cache
     _roots = tuple({folder.rstrip("/") + "/" for folder in folders})
-    environments = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, _package}
+    environments = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, PACKAGE}
     _others = tuple(e for e in (e.rstrip("/") + "/" for e in environments) if e.startswith(_roots) and e not in _roots)
     sys.path_hooks.insert(0, _finder)
     for path in list(sys.path_importer_cache):

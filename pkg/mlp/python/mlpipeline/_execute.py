@@ -1,4 +1,5 @@
 """One run of one version: the hooks of model and data loader in their order, and what is told of them."""
+import math
 import sys
 
 from mlpipeline import _host
@@ -88,6 +89,8 @@ def _text(value):
     """value for people, without the addresses that stand in the repr of most objects."""
     if callable(value) and hasattr(value, "__qualname__"):
         return "%s.%s" % (value.__module__, value.__qualname__)
+    if type(value).__repr__ is object.__repr__:
+        return _type_name(value)
     try:
         text = repr(value)
     except Exception:
@@ -178,17 +181,17 @@ class Execution:
             return 0, 1
         version = self.call(self.model.get_current_version) or self.version
         epochs, batch_size = version["epoc_count"], version["batch_size"]
-        # As many as the tool of 2019 handed over, which divided: 9.4 are 10, so that the last batch of the last epoch is
-        # one of them, and steps / (samples / batch size) is never less than the epochs.
-        total = int(-(-epochs * samples // batch_size))
+        # As many as the tool of 2019 handed over, which divided. 9.4 become 10, so that the last batch of the last epoch is
+        # among them, and steps / (samples / batch size) is never less than the epochs.
+        wanted = epochs * samples / batch_size
+        total = math.ceil(wanted)
         trained = None if getattr(self.model, "reset_steps", False) else self.call(self.model.get_trained_step_count)
         if trained is None:
             return 0, total
-        trained = int(_host.as_float(trained))
-        before = min(max(trained, 0), total)
-        if before != trained:
-            _host.log("warn", "get_trained_step_count is %d of %d steps; %d is taken" % (trained, total, before))
-        return before, total
+        trained = _host.as_float(trained)  # a fraction too, of a script that counts epochs
+        if not 0 <= trained <= total:
+            _host.log("warn", "get_trained_step_count is %g of %d steps" % (trained, total))
+        return total - math.ceil(max(wanted - max(trained, 0), 0)), total
 
     def evaluate(self, data, samples, get_input):
         steps = 1 if self.test else samples

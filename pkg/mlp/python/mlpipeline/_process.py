@@ -26,6 +26,8 @@ decode = make_scanner(_Syntax)
 
 def main(models_dir, name, cache=None):
     os.environ.pop("MLPIPELINE_PROTOCOL", None)
+    # Scripts that this one starts find the package too.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_code.PACKAGE, os.environ.get("PYTHONPATH")]))
     os.set_inheritable(COMMANDS, False)
     _signal.signal(_signal.SIGTERM, _stop)
     _host.connect("mlpipeline for Python %d.%d.%d" % sys.version_info[:3])

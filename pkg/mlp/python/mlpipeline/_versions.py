@@ -96,6 +96,7 @@ class Versions:
         each version. What is left out takes the default.
         names: one for each combination, ValueError if they are more or fewer. Without it they are made of the values
         ("learning_rate=0.1-depth=3"), the same at each start.
+        Unless a model_dir_suffix is given, here or as default, each version has a model directory that is called by its name.
 
             versions.rangeOnParameters(
                 combining_parameters=["learning_rate", "depth"],
@@ -118,6 +119,8 @@ class Versions:
             raise ValueError("{} names for {} combinations".format(len(names), len(combinations)))
         for name, values in zip(names, combinations):
             own = dict(parameters, **dict(zip(combined, values)))
+            if self.versions_defaults["model_dir_suffix"] is None:
+                own.setdefault("model_dir_suffix", _suffix(name))
             standard = {key: own.pop(key) for key in self.versions_defaults if key in own}
             own.pop("name", None)
             self.addV(name, custom_paramters=own, **standard)
@@ -131,6 +134,15 @@ class Versions:
                 names[i] = "{}-{}".format(name, n)
             taken.add(names[i])
         return names
+
+
+def _suffix(name):
+    """name as a part of a file name."""
+    safe = "".join(c if c.isalnum() and c.isascii() or c in "+,-.=_" else "_" for c in str(name))
+    if safe == name and len(safe) <= 100:
+        return safe
+    from zlib import crc32  # names that differ in other characters only stay apart
+    return "{}-{:08x}".format(safe[:90], crc32(str(name).encode("utf-8", "replace")))
 
 
 def _text(value, index):
