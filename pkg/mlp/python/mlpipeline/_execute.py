@@ -27,14 +27,14 @@ def describe(name, version):
             problem = problem or label + " is missing"
         elif value is not None:
             whole = _whole(value)
-            if whole is None:
-                problem = problem or "%s is %s; it must be a whole number" % (label, _text(value))
+            if whole is None or abs(whole) > 2**53:
+                problem = problem or "%s is %s; it must be a whole number" % (label, _text(value)[:100])
             else:
                 told[field] = whole
     suffix = version.get("model_dir_suffix")
     if suffix is not None and str(suffix):
         told["model_dir_suffix"] = str(suffix)
-    params = {str(k): _plain(v) for k, v in version.items() if k not in _OWN and (v is not None or k not in _OPTIONAL)}
+    params = {_key(k): _plain(v) for k, v in version.items() if k not in _OWN and (v is not None or k not in _OPTIONAL)}
     rate = version.get("learning_rate")
     if rate is not None:
         try:
@@ -69,25 +69,33 @@ def _whole(value):
 
 def _plain(value, depth=0):
     """value as JSON can hold it, the same at each start: without addresses, and sets in an order."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, float, str)):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() < 10_000 else hex(value)  # Python refuses to write very long ones
     if depth > 50:
         return _type_name(value)
     if isinstance(value, dict):
-        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
+        return {_key(k): _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v, depth + 1) for v in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(_text(v) for v in value)
+        return sorted(_key(_plain(v, depth + 1)) for v in value)
     try:
         return _host.as_float(value) if _whole(value) is None else _whole(value)
     except Exception:  # no number
         return _text(value)
 
 
+def _key(value):
+    """value as a key of an object in JSON."""
+    value = value if isinstance(value, str) else _plain(value)
+    return value if isinstance(value, str) else _host.encode(value)
+
+
 def _text(value):
     """value for people, without the addresses that stand in the repr of most objects."""
-    if callable(value) and hasattr(value, "__qualname__"):
+    if callable(value) and hasattr(value, "__qualname__") and getattr(value, "__module__", None):
         return "%s.%s" % (value.__module__, value.__qualname__)
     if type(value).__repr__ is object.__repr__:
         return _type_name(value)
@@ -145,10 +153,12 @@ class Execution:
 
         self.summarize("model", getattr(model, "summery", None))
         summary = getattr(loader, "summery", None)
-        try:
-            own = self.call(loader.get_dataloader_summery)
-        except (NotImplementedError, AttributeError):
-            own = None
+        own = None
+        if hasattr(loader, "get_dataloader_summery"):
+            try:
+                own = self.call(loader.get_dataloader_summery)
+            except NotImplementedError as error:
+                self.accept(error)
         self.summarize("data", summary)
         if own != summary:
             self.summarize("data", own)
@@ -161,11 +171,19 @@ class Execution:
             raise KeyboardInterrupt
         return result
 
+    @staticmethod
+    def accept(error):
+        """Raises error again unless the hook itself has raised it: then it is not implemented."""
+        hook = error.__traceback__.tb_next.tb_next
+        if hook is not None and hook.tb_next is not None:
+            raise error
+
     def clean_model_dir(self):
         _host.begin("clean")
         try:
             self.call(self.model.clean_model_dir, self.dir)
-        except NotImplementedError:
+        except NotImplementedError as error:
+            self.accept(error)
             _host.log("info", "nothing is deleted: clean_model_dir is not implemented")
 
     def count(self, hook):
@@ -212,8 +230,12 @@ class Execution:
         if metrics:
             _host.put("result", set=data, metrics=metrics)
         elif metrics is None:
-            self.summarize("run", "%s: %s" % (label, output))
-            _host.log("info", "%s: %s" % (label, output))
+            try:
+                text = "%s: %s" % (label, output)
+            except Exception:
+                text = "%s: a %s" % (label, _type_name(output))
+            self.summarize("run", text)
+            _host.log("info", text)
 
     def summarize(self, source, text):
         lines = [line.strip() for line in str(text or "").splitlines()]
@@ -242,9 +264,9 @@ _SEEDS = {
 
 def _metrics(output):
     """output as metrics by name, or None when it is no numbers."""
-    own = getattr(output, "_results", None)
+    own = getattr(type(output), "_results", None)
     if own is not None:
-        return own()
+        return own(output)
     named = output if isinstance(output, dict) else {"result": output}
     try:
         return {str(k)[:_host.MAX_NAME]: _host.as_float(v.avg() if hasattr(v, "avg_epoc") else v) for k, v in named.items()}
@@ -254,10 +276,7 @@ def _metrics(output):
 
 def takes(hook, name):
     """Whether hook can be called with the keyword argument name."""
-    function = hook
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    function = getattr(function, "__func__", function)
+    function = getattr(hook, "__func__", hook)
     code = getattr(function, "__code__", None)
     if code is None:
         import inspect
@@ -268,4 +287,8 @@ def takes(hook, name):
         return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     positional_only = code.co_varnames[:code.co_posonlyargcount]
     named = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
-    return name in named and name not in positional_only or bool(code.co_flags & 0x08)  # **kwargs
+    if name in named and name not in positional_only:
+        return True
+    if not code.co_flags & 0x08:  # no **kwargs
+        return False
+    return takes(function.__wrapped__, name) if hasattr(function, "__wrapped__") else True

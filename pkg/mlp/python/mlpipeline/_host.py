@@ -69,13 +69,16 @@ def number(value):
 
 def as_float(value):
     """value as a float: of any type that is a number, those of NumPy and torch included. TypeError for what is none."""
+    number = value
     if not isinstance(value, (int, float)):
-        item = getattr(value, "item", None)
-        if item is not None:
-            value = item()
-        elif isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__float__"):
+        if hasattr(value, "item"):
+            try:
+                number = value.item()
+            except (TypeError, ValueError, RuntimeError):  # it holds several
+                number = None
+        if isinstance(number, (str, bytes, bytearray)) or not hasattr(number, "__float__"):
             raise TypeError("%s is not a number" % type(value).__name__)
-    return float(value)
+    return float(number)
 
 
 def put(type, **fields):

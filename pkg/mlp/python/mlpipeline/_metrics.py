@@ -51,7 +51,7 @@ class Metric:
         tracked = self.track_value_list
         if not tracked or len(tracked) < self.track_average_epoc_count / 2:
             return 0
-        return math.fsum(tracked) / len(tracked)
+        return _mean(tracked)
 
     def get_tracking_delta(self):
         """The newest tracked epoch less the oldest, 0 until there are as many as are to be tracked."""
@@ -63,8 +63,15 @@ class Metric:
         tracked = self.track_value_list
         if len(tracked) < 2:
             return 0
-        mean = math.fsum(tracked) / len(tracked)
-        return math.sqrt(math.fsum((v - mean) ** 2 for v in tracked) / (len(tracked) - 1))
+        mean = _mean(tracked)
+        return math.hypot(*[v - mean for v in tracked]) / math.sqrt(len(tracked) - 1)
+
+
+def _mean(values):
+    try:
+        return math.fsum(values) / len(values)
+    except (ValueError, OverflowError):  # infinities of both signs, or a sum that is too large
+        return sum(v / len(values) for v in values)
 
 
 class MetricContainer(dict):
@@ -72,7 +79,7 @@ class MetricContainer(dict):
 
     metrics: a list of names, or of dicts {"metrics": names, "track_average_epoc_count": n}; TypeError for anything else."""
 
-    def __init__(self, metrics=None, track_average_epoc_count=1):
+    def __init__(self, metrics=None, track_average_epoc_count=1, **kwargs):
         super().__init__()
         if metrics is None:
             metrics = []
@@ -81,6 +88,8 @@ class MetricContainer(dict):
         for item in metrics:
             names, tracked = [item], track_average_epoc_count
             if isinstance(item, dict):
+                if "metrics" not in item:
+                    raise TypeError("a dict of metrics has no \"metrics\": {}".format(item))
                 names, tracked = item["metrics"], item.get("track_average_epoc_count", tracked)
             for name in names:
                 self[name] = Metric(tracked)

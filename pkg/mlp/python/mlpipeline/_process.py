@@ -87,7 +87,10 @@ def _serve(models_dir, name, cache):
         line = commands.readline()
         if not line:
             return 0
-        command = decode(line.decode(), 0)[0]
+        try:
+            command = decode(line.decode(), 0)[0]
+        except (ValueError, StopIteration):
+            continue  # nothing, or nothing that this version knows
         if command["type"] == "list":
             for key, version in versions.items():
                 _host.put("version", **_execute.describe(key, version))
