@@ -54,6 +54,8 @@ func (s *signals) handle(sig syscall.Signal, p *pipeline.Pipeline, screen *scree
 		level = pipeline.Killing
 	case sig == syscall.SIGTERM && level < pipeline.Stopping:
 		level = pipeline.Stopping
+	case sig == syscall.SIGTERM: // timeout(1), and others, send it twice
+		return
 	default:
 		level = min(level+1, pipeline.Killing)
 	}

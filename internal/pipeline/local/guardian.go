@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -137,9 +138,17 @@ func (g *guardian) start(r request, fds []int) (pid int, err error) {
 	if len(fds) < 4 {
 		return 0, syscall.EBADF
 	}
-	env := append([]string{}, g.env...)
+	set := map[string]bool{}
+	var env []string
 	for _, e := range r.Env {
+		name, _, _ := strings.Cut(string(e), "=")
+		set[name] = true
 		env = append(env, string(e))
+	}
+	for _, e := range g.env { // of a name that is there twice some programs take the first, others the last
+		if name, _, _ := strings.Cut(e, "="); !set[name] {
+			env = append(env, e)
+		}
 	}
 	argv := []string{string(r.Path)}
 	for _, a := range r.Args {

@@ -379,11 +379,3 @@ func Speaks(file string) (bool, error) {
 		kept = copy(buf, have[max(0, len(have)-len(protocolMark)+1):])
 	}
 }
-
-var modelText = regexp.MustCompile(`(?m)^MODEL[ \t]*(:|=[^=])`)
-
-// hasMODEL tells whether a Python script assigns MODEL at its top level, as far as its text shows.
-func hasMODEL(file string) (bool, error) {
-	src, err := os.ReadFile(file)
-	return modelText.Match(src), err
-}

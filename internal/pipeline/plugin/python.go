@@ -173,9 +173,18 @@ func (p *Program) Load(modelsDir string, files map[string]string) (changed []str
 	return changed
 }
 
-// fileName is the name of a file in Program.Files.
+// fileName is the name of a file in Program.Files. A script may know the real path of a file that the pipeline reaches by a
+// link.
 func fileName(modelsDir, path string) string {
-	name, err := filepath.Rel(filepath.Dir(modelsDir), path)
+	base := filepath.Dir(modelsDir)
+	name, err := filepath.Rel(base, path)
+	if err == nil && !filepath.IsLocal(name) {
+		if real, rerr := filepath.EvalSymlinks(base); rerr == nil {
+			if inside, rerr := filepath.Rel(real, path); rerr == nil && filepath.IsLocal(inside) {
+				name = inside
+			}
+		}
+	}
 	if err != nil {
 		name = path
 	}

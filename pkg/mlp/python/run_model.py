@@ -16,7 +16,11 @@ def refuse():
     sys.exit(1)
 
 
-# A process that multiprocessing has spawned imports this file too, under another name.
+# A process that multiprocessing has spawned imports this file too.
+if __name__ == "__mp_main__":
+    from mlpipeline import _code
+
+    _code.watch_again()
 if __name__ == "__main__":
     if "MLPIPELINE_PROTOCOL" not in os.environ:
         sys.exit("run_model.py is what mlpipeline starts models with; by hand run the script itself")

@@ -7,8 +7,7 @@ import marshal
 import os
 import sys
 from _frozen_importlib import ModuleSpec  # what importlib.machinery has, without the cost of importing it
-from _frozen_importlib_external import MAGIC_NUMBER, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
-from _imp import extension_suffixes
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 
 try:
     from _sha2 import sha256  # CPython 3.12 and later
@@ -24,6 +23,7 @@ _others = ()  # folders in them that are not the user's
 _loaded = {}  # hash of what was executed, by path
 _told = set()
 _cache = None  # the folder of what was compiled
+_WATCHED = "MLPIPELINE_WATCHED"  # tells spawned processes of the folders
 
 
 def is_own(path):
@@ -34,56 +34,90 @@ def is_own(path):
 
 
 def watch(*folders, cache=None):
-    """Takes what is imported from folders for the user's code. What is compiled is kept in the folder cache."""
+    """Takes what is imported from folders for the user's code. What is compiled is kept in the folder cache. Processes that
+    are spawned do the same."""
     global _roots, _others, _cache
+    os.environ[_WATCHED] = "\n".join([cache or ""] + list(folders))
     _cache = cache
     _roots = tuple({folder.rstrip("/") + "/" for folder in folders})
     environments = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, PACKAGE}
     _others = tuple(e for e in (e.rstrip("/") + "/" for e in environments) if e.startswith(_roots) and e not in _roots)
-    sys.path_hooks.insert(0, _finder)
-    for path in list(sys.path_importer_cache):
-        if is_own(os.path.abspath(path)):
-            del sys.path_importer_cache[path]
+    SourceFileLoader.get_code = _get_code
 
 
-def _finder(path):
-    if not is_own(os.path.abspath(path)) or not os.path.isdir(path or "."):
-        raise ImportError("not a folder of the project")
-    return FileFinder(path, (ExtensionFileLoader, extension_suffixes()), (_Loader, [".py"]), (SourcelessFileLoader, [".pyc"]))
+def watch_again():
+    """What a process does that multiprocessing has spawned."""
+    cache, *folders = os.environ.get(_WATCHED, "").split("\n")
+    if folders:
+        watch(*folders, cache=cache or None)
 
 
-class _Loader(SourceFileLoader):
-    def get_code(self, fullname):
-        path = self.get_filename(fullname)
-        source = self.get_data(path)
-        content = sha256(source)
-        _loaded[os.path.abspath(path)] = content.hexdigest()[:16]
-        if _cache is None:
-            return self.source_to_code(source, path)
-        content.update(b"%b %d %b" % (MAGIC_NUMBER, sys.flags.optimize, os.fsencode(path)))
-        file = os.path.join(_cache, content.hexdigest()[:32])
-        try:
-            with open(file, "rb", buffering=0) as kept:
-                return marshal.loads(kept.read())
-        except (OSError, ValueError, EOFError, TypeError):
-            code = self.source_to_code(source, path)
-        try:
-            new = "%s.%d" % (file, os.getpid())
-            with open(new, "wb") as kept:
-                kept.write(marshal.dumps(code))
-            os.replace(new, file)
-        except OSError:  # next time, then
-            pass
-        return code
+_get_any_code = SourceFileLoader.get_code
+
+
+def _get_code(self, fullname):
+    path = os.path.abspath(self.get_filename(fullname))
+    if not is_own(path):
+        return _get_any_code(self, fullname)
+    source = self.get_data(path)
+    content = sha256(source)
+    _loaded[path] = content.hexdigest()[:16]
+    if _cache is None:
+        return self.source_to_code(source, path)
+    content.update(b"%b %d %b" % (MAGIC_NUMBER, sys.flags.optimize, os.fsencode(path)))
+    file = os.path.join(_cache, content.hexdigest()[:32])
+    try:
+        with open(file, "rb", buffering=0) as kept:
+            return marshal.loads(kept.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    code = self.source_to_code(source, path)
+    try:
+        new = "%s.%d" % (file, os.getpid())
+        with open(new, "wb") as kept:
+            kept.write(marshal.dumps(code))
+        os.replace(new, file)
+    except OSError:  # next time, then
+        pass
+    return code
+
+
+# Modules that the tool of 2019 had imported before its scripts. One of the user's that has such a name was never what an
+# `import` in a script, or in a library, found.
+_FIRST = frozenset("""
+    argparse array ast atexit bisect bz2 collections contextlib copyreg datetime decimal dis enum errno fnmatch fractions
+    functools gettext grp heapq importlib inspect itertools keyword linecache locale logging lzma math multiprocessing numbers
+    opcode operator pickle pwd random re reprlib select selectors shutil signal socket sre_compile sre_constants sre_parse
+    statistics string struct textwrap threading token tokenize traceback types warnings weakref zlib
+""".split())
+
+
+def add_path(*folders):
+    """Puts folders in front of what is imported from, the last of them first."""
+    names = {entry.partition(".")[0] for folder in folders for entry in os.listdir(folder)}
+    for name in names & _FIRST:
+        __import__(name)
+    for folder in folders:
+        if folder in sys.path:
+            sys.path.remove(folder)
+        sys.path.insert(0, folder)
+
+
+def _module_name(path):
+    """The name that a script has as a module: its own, unless an import of that name means something else."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    taken = stem in sys.modules
+    for folder in sys.path[:2]:
+        other = os.path.join(folder, stem)
+        taken = taken or os.path.isdir(other) or os.path.isfile(other + ".py") and other + ".py" != path
+    return (os.path.basename(path) if taken else stem).replace(".", "_")
 
 
 def execute(path):
     """Executes the script at path as a module of its own, and returns it."""
-    name = os.path.splitext(os.path.basename(path))[0]
-    if name in sys.modules:
-        name += ".py"
+    name = _module_name(path)
     module = type(sys)(name)
-    loader = _Loader(name, path)
+    loader = SourceFileLoader(name, path)
     module.__file__, module.__loader__ = path, loader
     module.__spec__ = ModuleSpec(name, loader, origin=path)
     module.__package__ = ""

@@ -9,15 +9,19 @@ from _json import encode_basestring_ascii as quote
 from time import sleep, time
 
 EVENTS = 4
+HIGH = 900  # where descriptor 4 is kept
 # A metric is written at once when the last write is longer ago than IDLE seconds. Otherwise it waits for company, for
 # LAG seconds at most: a loop that measures each step pays for a copy, not for a system call.
 IDLE, LAG = 0.002, 0.01
 # The longest text in one message, in characters: at 12 bytes each it stays below the megabyte of the protocol.
 MAX_TEXT = 80_000
 MAX_NAME = 1000
+MAX_MESSAGE = 1 << 20
 
-_out = None  # the buffered descriptor 4; None when no pipeline listens
+_out = None  # the buffered descriptor; None when no pipeline listens
+_descriptor = None
 _parents = None  # that of the process that this one was forked from
+_warned = False  # that metrics of such a process are not recorded
 _last = 0.0  # time of the last write
 _armed = False  # the ticker is to flush
 _ticker = None  # the lock that wakes it
@@ -30,9 +34,15 @@ _prefix = ""  # of the names of metrics
 
 def connect(hello):
     """Opens the protocol with its first message."""
-    global _out
-    os.set_inheritable(EVENTS, False)
-    _out = open(EVENTS, "wb", buffering=65536, closefd=False)
+    global _out, _descriptor
+    # A script that closes low descriptors, and opens files in their place, must not be sent the protocol.
+    try:
+        _descriptor = os.dup2(EVENTS, HIGH, inheritable=False)
+        os.close(EVENTS)
+    except OSError:  # so many are not allowed
+        _descriptor = EVENTS
+        os.set_inheritable(EVENTS, False)
+    _out = open(_descriptor, "wb", buffering=65536, closefd=False)
     send("hello", protocol=1, sdk=hello)
 
 
@@ -41,7 +51,7 @@ def disconnect():
     global _out, _parents
     _out, _parents = None, _out
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, EVENTS, inheritable=False)
+    os.dup2(null, _descriptor, inheritable=False)
     os.close(null)
 
 
@@ -62,6 +72,7 @@ def encode(value):
 
 def number(value):
     """A float as the protocol writes it: JSON has no NaN and no infinities."""
+    value = float(value)
     if value - value == 0:
         return float.__repr__(value)
     return '"NaN"' if value != value else '"Infinity"' if value > 0 else '"-Infinity"'
@@ -86,6 +97,8 @@ def put(type, **fields):
     if _out is None:
         return
     line = '{"type":"%s"' % type + "".join([',"%s":%s' % (k, encode(v)) for k, v in fields.items()]) + "}\n"
+    if len(line) > MAX_MESSAGE:
+        raise ValueError("a %s of %d bytes; the protocol allows %d" % (type, len(line), MAX_MESSAGE))
     _write(line.encode())
 
 
@@ -102,12 +115,12 @@ def _write(line):
         if len(line) < 60_000:
             _out.write(line)
             return
-        import signal
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        import _signal
+        blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGINT})
         try:
             _out.write(line)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
     except OSError:
         pass
 
@@ -125,8 +138,11 @@ def flush():
 
 def metric(name, step, value):
     """Records the float value that the metric name has after step."""
-    global _armed
+    global _armed, _warned
     if _out is None:
+        if _parents is not None and not _warned:
+            _warned = True
+            log("warn", "metrics of a forked process are not recorded: return them to the one that forked it")
         return
     start = _starts.get(name) or _start(name)
     if not start:
@@ -175,7 +191,7 @@ def progress(step):
     """Tells that step steps are trained, those of earlier runs included; about 20 times a second."""
     global _progress
     now = time()
-    if _out is not None and not 0 <= now - _progress < 0.05:
+    if _out is not None and _total and not 0 <= now - _progress < 0.05:
         _progress = now
         send("progress", step=step, total=_total)
 
@@ -184,11 +200,18 @@ def log(level, message):
     """Writes a message to the log. level is debug, info, warn or error."""
     text = str(message)
     if _out is None:
-        if not sys.stdout.isatty():
+        if not getattr(sys.stdout, "isatty", bool)():
             import re
             text = re.sub("\x1b\\[[0-9;]*m", "", text)
-        print(text)
+        if sys.stdout is not None:
+            sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
         return
+    if level == "info":  # printed, it keeps its place among what the script prints
+        try:
+            sys.__stdout__.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+            return
+        except (AttributeError, OSError, ValueError):  # there is no output any more
+            pass
     for i in range(0, len(text), MAX_TEXT):
         send("log", level=level, message=text[i:i + MAX_TEXT])
 
@@ -198,8 +221,8 @@ _total = 0
 
 def begin(phase, prefix="", **fields):
     """Tells that a phase of the run begins."""
-    global _before, _prefix, _total
-    _prefix = prefix
+    global _before, _prefix, _total, _progress
+    _prefix, _total, _progress = prefix, 0, 0.0
     if phase == "train":
         _before, _total = fields["step"], fields["total"]
     send("phase", phase=phase, **fields)

@@ -9,6 +9,9 @@ class Metric:
 
     track_average_epoc_count: how many epochs get_tracking_average and its like look back, at least 1."""
 
+    _updates = 0  # calls of update
+    _first = None  # steps that other metrics of the same name have recorded before the first of these
+
     def __init__(self, track_average_epoc_count=1):
         if track_average_epoc_count < 1:
             raise ValueError("track_average_epoc_count is {}; it must be at least 1".format(track_average_epoc_count))
@@ -16,7 +19,6 @@ class Metric:
         self.epoc_count = self.epoc_value = 0
         self.track_average_epoc_count = track_average_epoc_count
         self.track_value_list = []
-        self._updates = 0
 
     def update(self, value, count=1):
         """Adds value to the sum and count to what it is divided by: for a batch, the sum over its samples and their number.
@@ -74,6 +76,9 @@ def _mean(values):
         return sum(v / len(values) for v in values)
 
 
+_recorded = {}  # updates that have been recorded, by the name of the metric
+
+
 class MetricContainer(dict):
     """Metrics by name, which are attributes as well.
 
@@ -125,8 +130,8 @@ class MetricContainer(dict):
         """Logs the averages of the named metrics, or of all, since reset or, with complete_epoc, since reset_epoc; records
         those that were updated meanwhile; and returns the text.
 
-        They are recorded by step, which is the number of calls of update, one a batch, and those before this run. In an
-        evaluation their names begin with "train." or "test.".
+        They are recorded by step, which is the number of calls of update, one a batch, and the steps before this run. A
+        container that is made anew for each epoch goes on where the one before ended. In an evaluation their names begin with "train." or "test.".
         A row has at most items_per_row metrics and charachters_per_row characters."""
         from mlpipeline.utils import log
         rows, items, last = [], 0, 0
@@ -139,8 +144,12 @@ class MetricContainer(dict):
             rows[-1] += text
             items += 1
             if count:
-                step = _host.steps_before() + metric._updates
-                _host.metric(_host.prefix() + str(name), step, float(value))
+                full = _host.prefix() + str(name)
+                if metric._first is None:
+                    metric._first = _recorded.get(full, 0)
+                _recorded[full] = metric._first + metric._updates
+                step = _host.steps_before() + _recorded[full]
+                _host.metric(full, step, float(value))
                 last = max(last, step)
         if last and not _host.prefix():
             _host.progress(last)

@@ -12,6 +12,7 @@ COMMANDS = 3
 _owner = os.getpid()
 _stopping = False  # SIGTERM has come
 _over = False  # the last word is said
+_asked = None  # the last command: descriptor 3 is closed
 
 
 class _Syntax:
@@ -29,7 +30,8 @@ def main(models_dir, name, cache=None):
     # Scripts that this one starts find the package too.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_code.PACKAGE, os.environ.get("PYTHONPATH")]))
     os.set_inheritable(COMMANDS, False)
-    _signal.signal(_signal.SIGTERM, _stop)
+    _set_handler(_signal.SIGTERM, _stop)
+    _signal.signal = _signal_signal
     _host.connect("mlpipeline for Python %d.%d.%d" % sys.version_info[:3])
     faulthandler.enable(2)  # a crash below Python says where it was
     os.register_at_fork(after_in_child=_forked)
@@ -57,27 +59,47 @@ def _stop(signum, frame):
     _stopping = True
 
 
+_set_handler = _signal.signal
+
+
+def _signal_signal(number, handler):
+    """signal.signal, but for a handler of the script's own for SIGTERM: the wish to stop is noted before it is called."""
+    if number == _signal.SIGTERM and callable(handler) and handler is not _stop:
+        own = handler
+
+        def handler(signum, frame):
+            global _stopping
+            _stopping = True
+            own(signum, frame)
+    return _set_handler(number, handler)
+
+
 def _forked():
     _host.disconnect()
+    if _asked is None:
+        os.dup2(_host._descriptor, COMMANDS, inheritable=False)  # nothing is to be read there
     if _signal.getsignal(_signal.SIGTERM) is _stop:
-        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+        _set_handler(_signal.SIGTERM, _signal.SIG_DFL)
 
 
 def _serve(models_dir, name, cache):
+    global _asked
     script = os.path.join(models_dir, name)
     folder = os.path.dirname(script)
-    for path in models_dir, folder:
-        if path not in sys.path:
-            sys.path.insert(0, path)
-    sys.argv = [script]
     _code.watch(os.getcwd(), os.environ.get("PWD", "/dev/null"), models_dir, cache=cache)
+    _code.add_path(models_dir, folder)
+    sys.argv = [script]
     try:
         model = _load(script, name)
     except BaseException as error:
+        if os.getpid() != _owner:
+            raise
         if _stopping:
-            raise KeyboardInterrupt
+            raise _interrupted(error)
         _fail(error, "import")
         return 1
+    if os.getpid() != _owner:  # the script has forked, and does not end its child
+        return 0
     versions = {}
     for key, version in model.versions.versions.items():
         versions.setdefault(str(key) if key is not None else "", version)
@@ -92,14 +114,18 @@ def _serve(models_dir, name, cache):
         except (ValueError, StopIteration):
             continue  # nothing, or nothing that this version knows
         if command["type"] == "list":
+            places = _execute.places(versions)
             for key, version in versions.items():
-                _host.put("version", **_execute.describe(key, version))
+                _tell_version(key, version, places)
             _host.send("listed", allow_delete_model_dir=bool(getattr(model, "allow_delete_model_dir", False)),
                        reset_steps=bool(getattr(model, "reset_steps", False)))
             listed = True
         elif command["type"] == "trained":
             _host.send("trained", error="a Python model knows it only after pre_execution_hook")
         elif command["type"] == "run":
+            _asked = command
+            commands.close()
+            os.close(COMMANDS)
             return _run(model, versions, command, listed)
 
 
@@ -124,7 +150,7 @@ def _run(model, versions, command, listed):
         _fail(_execute.Failure("version %s does not exist any more" % command["version"]), "")
         return 1
     if not listed:  # the script may have changed since another process told of this version
-        _host.put("version", **_execute.describe(command["version"], version))
+        _tell_version(command["version"], version, {})
     execution = _execute.Execution(model, version, command, lambda: _stopping)
     try:
         execution.run()
@@ -132,12 +158,27 @@ def _run(model, versions, command, listed):
         if os.getpid() != _owner:
             raise
         if _stopping:
-            raise KeyboardInterrupt
+            raise _interrupted(error)
         _fail(error, execution.where)
         return 1
     if os.getpid() == _owner:
         _tell(status="finished")
     return 0
+
+
+def _tell_version(name, version, places):
+    try:
+        told = _execute.describe(name, version, places)
+    except Exception as error:  # of a parameter that does not want to be looked at
+        told = {"version": {"name": name}, "error": "its parameters cannot be told: " + _what(error)}
+    _host.put("version", **told)
+
+
+def _interrupted(error):
+    """What is raised in the place of error, which came after a wish to stop. One of saving is told."""
+    if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+        _host.log("error", "while it was stopped: %s\n%s" % (_what(error), _trace(error)))
+    return KeyboardInterrupt()
 
 
 def _tell(**end):
@@ -156,22 +197,63 @@ def _tell_code():
 
 def _fail(error, where):
     if isinstance(error, _execute.Failure):
-        return _tell(status="failed", error=str(error))
-    import traceback
+        return _tell(status="failed", error=str(error)[:2000])
+    _tell(status="failed", error=(where + ": " if where else "") + _what(error), trace=_trace(error))
+
+
+def _what(error):
+    """An exception in one line."""
     if isinstance(error, SystemExit):
-        text = "sys.exit(%s)" % ("" if error.code is None else repr(error.code))
-    else:
-        text = "".join(traceback.format_exception_only(type(error), error)).strip()
-        if isinstance(error, SyntaxError):
-            text = "%s: %s (%s, line %s)" % (type(error).__name__, error.msg, os.path.basename(error.filename or ""), error.lineno)
+        return "sys.exit(%s)" % ("" if error.code is None else repr(error.code)[:2000])
+    try:
+        text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+        if isinstance(error, SyntaxError) and error.filename:
+            text += " (%s, line %s)" % (os.path.basename(error.filename), error.lineno)
+    except Exception:
+        text = "(its text cannot be told)"
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else kind.__module__ + "." + kind.__qualname__
+    return (name + ": " + text[:2000]).rstrip(": ")
+
+
+def _trace(error):
+    """The traceback of an exception, without the frames that are none of the user's."""
     tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith((os.path.dirname(__file__), "<frozen importlib")):
-        tb = tb.tb_next  # the user's own frames are of interest
-    trace = "".join(traceback.format_exception(type(error), error, tb))
+    try:
+        if isinstance(error, MemoryError):  # the frames hold what there is too much of
+            while tb is not None:
+                _clear(tb.tb_frame)
+                tb = tb.tb_next
+        import traceback
+        told = traceback.TracebackException(type(error), error, error.__traceback__)
+        _leave_out_frames(told, set())
+        trace = "".join(told.format())
+    except BaseException:
+        trace, tb = "", error.__traceback__
+        while tb is not None:
+            trace += "%s:%d\n" % (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
+            tb = tb.tb_next
     if len(trace) > _host.MAX_TEXT:
         half = _host.MAX_TEXT // 2
         trace = trace[:half] + "\n...\n" + trace[-half:]
-    _tell(status="failed", error=(where + ": " if where else "") + text[:2000], trace=trace)
+    return trace
+
+
+def _clear(frame):
+    try:
+        frame.clear()
+    except RuntimeError:  # it is executing
+        pass
+
+
+def _leave_out_frames(told, seen):
+    if told is None or id(told) in seen:
+        return
+    seen.add(id(told))
+    foreign = os.path.dirname(__file__), "<frozen importlib", _code.PACKAGE
+    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(foreign)]
+    for other in [told.__cause__, told.__context__] + list(getattr(told, "exceptions", None) or []):
+        _leave_out_frames(other, seen)
 
 
 def _leave(status):
@@ -186,9 +268,23 @@ def _leave(status):
         atexit._run_exitfuncs()
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
-    for stream in sys.stdout, sys.stderr:
+    _close_files()
+    os._exit(status)
+
+
+def _close_files():
+    """Writes what open files hold in their buffers, as their destruction would. What wraps another file comes before it."""
+    import gc
+    from _io import BufferedRandom, BufferedWriter, FileIO, TextIOWrapper, _IOBase
+
+    def depth(file):
+        return 0 if isinstance(file, TextIOWrapper) else 2 if type(file) in (BufferedWriter, BufferedRandom) else 1
+
+    files = [o for o in gc.get_objects() if issubclass(type(o), _IOBase) and type(o) is not FileIO]
+    for file in sorted(files, key=depth):
         try:
-            stream.flush()
+            file.flush()
+            if depth(file) < 2 and file.writable() and file.fileno() > 2:
+                file.close()
         except Exception:
             pass
-    os._exit(status)

@@ -41,6 +41,9 @@ class AttributeDict(dict):
 class Version(AttributeDict):
     """One set of parameters: a dict that also reads by attribute."""
 
+    def copy(self):
+        return type(self)(self)
+
 
 class Versions:
     """The versions of a model. What is given here is the default of each version; a version runs in ORDER, or in the place
@@ -102,7 +105,8 @@ class Versions:
                 combining_parameters=["learning_rate", "depth"],
                 parameters={"learning_rate": [0.1, 0.01], "depth": [3, 4], "batch_size": 32})
         """
-        combined = list(combining_parameters or combining_paramters or [])
+        combined = combining_parameters or combining_paramters or []
+        combined = [combined] if isinstance(combined, str) else list(combined)
         parameters = dict(parameters or paramters or {})
         axes = []
         for parameter in combined:
@@ -118,7 +122,8 @@ class Versions:
         if len(names) != len(combinations):
             raise ValueError("{} names for {} combinations".format(len(names), len(combinations)))
         for name, values in zip(names, combinations):
-            own = dict(parameters, **dict(zip(combined, values)))
+            own = dict(parameters)
+            own.update(zip(combined, values))
             if self.versions_defaults["model_dir_suffix"] is None:
                 own.setdefault("model_dir_suffix", _suffix(name))
             standard = {key: own.pop(key) for key in self.versions_defaults if key in own}
@@ -147,13 +152,15 @@ def _suffix(name):
 
 def _text(value, index):
     """value in a made-up name: never an address."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        text = str(value)
-    elif hasattr(value, "__name__"):
-        text = value.__name__
-    else:
-        try:
-            text = str(_host.as_float(value))
-        except Exception:  # no number
-            text = "{}{}".format(type(value).__name__, index)
+    text = "{}{}".format(type(value).__name__, index)
+    try:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            text = str(value)
+        elif callable(value) and isinstance(value.__name__, str):
+            text = value.__name__
+        else:
+            _host.as_float(value)
+            text = str(value.item())
+    except Exception:  # no number, and without a name
+        pass
     return "".join(c if c.isprintable() else "_" for c in text)[:60]

@@ -8,7 +8,7 @@ __all__ = ["Model", "DataLoader"]
 class _Speaker:
     """What models and data loaders share. Everything is on the class: a subclass need not call __init__."""
     summery = None
-    _label = ""
+    _mlpipeline_label = ""
 
     def add_to_summery(self, content):
         """Adds a line to the summary, which is recorded with the results."""
@@ -16,7 +16,7 @@ class _Speaker:
 
     def log(self, message, log_to_file=False, **kwargs):
         """Writes message to the log; kwargs are those of utils.log."""
-        text = "{}{}- {}{}".format(console_colors.CYAN_FG, self._label, console_colors.RESET, message)
+        text = "{}{}- {}{}".format(console_colors.CYAN_FG, self._mlpipeline_label, console_colors.RESET, message)
         utils.log(text, log_to_file=log_to_file, **kwargs)
 
 
@@ -29,8 +29,8 @@ class Model(_Speaker):
     name = None  # in the queue, set by the pipeline: "vision/resnet.py"
     allow_delete_model_dir = False
     reset_steps = False
-    _label = "Model"
-    _version = None
+    _mlpipeline_label = "Model"
+    _mlpipeline_version = None
 
     def __init__(self, versions, allow_delete_model_dir=False, reset_steps=False):
         """versions: a utils.Versions; ValueError for anything else.
@@ -59,7 +59,7 @@ class Model(_Speaker):
 
     def get_current_version(self):
         """The version that is executed."""
-        return self._version
+        return self._mlpipeline_version
 
     def get_trained_step_count(self):
         """How many steps the model in model_dir has been trained, None or 0 for none: they are deducted."""
@@ -76,7 +76,7 @@ class Model(_Speaker):
 
 class DataLoader(_Speaker):
     """The data that a version is trained and evaluated on. Load it when it is asked for: a script is imported often."""
-    _label = "Dataloader"
+    _mlpipeline_label = "Dataloader"
 
     def __init__(self, **kwargs):
         pass

@@ -130,6 +130,7 @@ def add_script_dir_to_PATH(current_dir=None):
     """Puts current_dir, or the folder of the script that calls, in front of what Python imports from."""
     if current_dir is None:
         current_dir = os.path.dirname(os.path.abspath(sys._getframe(1).f_code.co_filename))
+    current_dir = os.fspath(current_dir)
     if current_dir not in sys.path:
         sys.path.insert(0, current_dir)
         log("{} is imported from".format(current_dir))
@@ -143,7 +144,7 @@ def copy_related_files(model, dst_dir):
     os.makedirs(dst_dir, exist_ok=True)
     for file in files:
         target = os.path.join(dst_dir, os.path.relpath(file, root))
-        if os.path.abspath(target) == file:
+        if os.path.exists(target) and os.path.samefile(target, file):
             continue
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copy(file, target)

@@ -2,13 +2,16 @@
 import os
 import subprocess
 import sys
+import tempfile
 from unittest import TestCase, mock
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if PACKAGE not in sys.path:
     sys.path.insert(0, PACKAGE)
 
-from mlpipeline import _host  # noqa: E402
+from mlpipeline import _host, _metrics  # noqa: E402
+
+DIR = tempfile.gettempdir()  # a model directory that nothing is written to
 
 
 class PipelineTest(TestCase):
@@ -28,6 +31,7 @@ class PipelineTest(TestCase):
             patch = mock.patch.object(_host, name, function)
             patch.start()
             self.addCleanup(patch.stop)
+        _metrics._recorded.clear()
 
     def messages(self):
         return [message for _, message in self.logged]

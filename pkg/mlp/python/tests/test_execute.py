@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from unittest import mock
 
-from recorder import PACKAGE
+from recorder import DIR, PACKAGE
 
 from mlpipeline import _execute, _host
 from mlpipeline.helper import DataLoader, Model
@@ -119,12 +119,25 @@ class DescribeTest(unittest.TestCase):
             self.assertEqual([type(version[k]) for k in ("batch_size", "epochs", "order")], [int] * 3)
             self.assertIsNone(problem)
 
-    def test_no_whole_numbers(self):
-        for value, text in (1.5, "1.5"), ("32", "'32'"), (math.nan, "nan"), (INF, "inf"), ([32], r"\[32\]"), (1j, "1j"), \
+    def test_fractions(self):
+        version, problem = describe(batch_size=2.5, epoc_count=0.5)
+        self.assertEqual((version["batch_size"], version["epochs"], problem), (3, 1, None))
+        self.assertEqual(version["params"], {"batch_size": 2.5, "epoc_count": 0.5})
+
+    def test_orders_that_are_no_whole_numbers(self):
+        versions = Versions(0.1, Loader([]), 1, 1)
+        for order in 2, 0.5, 1:
+            versions.addV(str(order), order=order)
+        places = _execute.places(versions.versions)
+        told = {name: _execute.describe(name, v, places)["version"]["order"] for name, v in versions.versions.items()}
+        self.assertEqual(sorted(told, key=told.get), ["0.5", "1", "2"])
+
+    def test_no_numbers(self):
+        for value, text in ("32", "'32'"), (math.nan, "nan"), (INF, "inf"), ([32], r"\[32\]"), (1j, "1j"), \
                 (Scalar(1, 2), r"Scalar\(1, 2\)"), (Scalar("a"), r"Scalar\('a',\)"), (Thing(), r"test_execute\.Thing"):
             for key, label in ("batch_size", "BATCH_SIZE"), ("epoc_count", "EPOC_COUNT"), ("order", "ORDER"):
                 problem = describe(**{key: value})[1]
-                self.assertRegex(problem, "^%s is %s; it must be a whole number$" % (label, text))
+                self.assertRegex(problem, "^%s is %s; it must be a number$" % (label, text))
 
     def test_a_tensor_is_no_number(self):
         self.assertIn("BATCH_SIZE is", describe(batch_size=Tensor(1, 2))[1])
@@ -263,6 +276,12 @@ class EncodeTest(unittest.TestCase):
     def test_any_character(self):
         text = "".join(map(chr, range(0x300))) + "\u2028\u20ac\ufeff\uffff\U0001f600\U0010ffff"
         self.assertEqual(self.back({text: text}), {text: text})
+
+    def test_arithmetic_of_subclasses_is_left_alone(self):
+        class Careful(float):
+            def __sub__(self, other):
+                raise RuntimeWarning("invalid value encountered in scalar subtract")
+        self.assertEqual(self.back(Careful(INF)), "Infinity")
 
     def test_is_one_line_of_ascii(self):
         line = _host.encode({"a\r\n\x85\u2028": "\r\n\x00\x1b\x7f\u20ac"})
@@ -434,8 +453,11 @@ class Recorder(Model):
 
 class RunTest(unittest.TestCase):
     def setUp(self):
-        self.calls = []
+        self.calls, self.messages = [], []
         self.forget()
+        patch = mock.patch.object(_host, "log", lambda level, message: self.messages.append((level, message)))
+        patch.start()
+        self.addCleanup(patch.stop)
         for name in "_before", "_total", "_prefix":
             patch = mock.patch.object(_host, name, getattr(_host, name))
             patch.start()
@@ -447,14 +469,14 @@ class RunTest(unittest.TestCase):
         patch = mock.patch.object(_host, "_out", self.pipe)
         patch.start()
         self.addCleanup(patch.stop)
-        del self.calls[:]
+        del self.calls[:], self.messages[:]
 
     def told(self, type):
         events = [json.loads(line) for line in self.pipe.getvalue().splitlines()]
         return [{k: v for k, v in event.items() if k != "type"} for event in events if event["type"] == type]
 
     def logged(self):
-        return [(event["level"], event["message"]) for event in self.told("log")]
+        return self.messages
 
     def model(self, kind=Recorder, epochs=2, batch_size=5, loader=None, custom=None, **kwargs):
         versions = Versions(0.1, loader or Loader(self.calls), batch_size, epochs)
@@ -462,7 +484,7 @@ class RunTest(unittest.TestCase):
         return kind(versions, self.calls, **kwargs)
 
     def run_(self, model, mode="execution", stopping=lambda: False, **command):
-        _execute.execute(model, model.versions.getVersion("one"), dict(command, mode=mode, dir="/dir"), stopping)
+        _execute.execute(model, model.versions.getVersion("one"), dict(command, mode=mode, dir=DIR), stopping)
         return [call[0] for call in self.calls]
 
 
@@ -472,7 +494,7 @@ class ExecutionTest(RunTest):
         self.run_(model, clean=True)
         version = model.versions.getVersion("one")
         self.assertEqual(self.calls, [
-            ("clean_model_dir", "/dir"), ("pre_execution_hook", version, "/dir", "Train"),
+            ("clean_model_dir", DIR), ("pre_execution_hook", version, DIR, "Train"),
             ("get_train_input", {}), ("train_model", "train data", 4),
             ("get_train_input", {"mode": "Test"}), ("evaluate_model", "train data", 10),
             ("get_test_input", {}), ("evaluate_model", "test data", 4)])
@@ -508,7 +530,7 @@ class ExecutionTest(RunTest):
             def pre_execution_hook(self, version, model_dir):
                 self.calls.append(("pre_execution_hook", model_dir))
         self.run_(self.model(Old))
-        self.assertEqual(self.calls[0], ("pre_execution_hook", "/dir"))
+        self.assertEqual(self.calls[0], ("pre_execution_hook", DIR))
 
     def test_names_of_the_parameters_are_free(self):
         class Own(Recorder):
@@ -564,9 +586,15 @@ class ExecutionTest(RunTest):
                 return {"epoc_count": 1, "batch_size": 2}
         self.assertEqual(self.trains(kind=Changed), (5, 0, 5))
 
+    def test_the_script_may_change_its_data_loader(self):
+        class Changed(Recorder):
+            def get_current_version(self):
+                return {"epoc_count": 3, "batch_size": 1, "dataloader": Loader([], train=40)}
+        self.assertEqual(self.trains(kind=Changed), (120, 0, 120))
+
     def test_counts_of_samples(self):
-        for count, text in (0, "0"), (-1, "-1"), (2.5, "2.5"), (None, "None"), ("ten", "'ten'"), (math.nan, "nan"):
-            with self.assertRaisesRegex(_execute.Failure, "^DATALOADER: get_train_sample_count is %s; it must be a whole number "
+        for count, text in (0, "0"), (-1, "-1"), (None, "None"), ("ten", "'ten'"), (math.nan, "nan"):
+            with self.assertRaisesRegex(_execute.Failure, "^DATALOADER: get_train_sample_count is %s; it must be a number "
                                                           "greater than 0$" % text):
                 self.run_(self.model(loader=Loader([], train=count)))
             with self.assertRaisesRegex(_execute.Failure, "^DATALOADER: get_test_sample_count is"):
@@ -578,10 +606,33 @@ class ExecutionTest(RunTest):
             def train_model(self, input_fn, steps):
                 raise KeyError("lost")
         model = self.model(Broken)
-        execution = _execute.Execution(model, model.versions.getVersion("one"), {"mode": "execution", "dir": "/dir"}, lambda: False)
+        execution = _execute.Execution(model, model.versions.getVersion("one"), {"mode": "execution", "dir": DIR}, lambda: False)
         with self.assertRaisesRegex(KeyError, "lost"):
             execution.run()
         self.assertEqual(execution.where, "train_model")
+
+    def test_an_exception_says_which_hook_it_was(self):
+        model = self.model()
+        model.train_model = lambda data, steps: 1 / 0
+        execution = _execute.Execution(model, model.versions.getVersion("one"), {"mode": "test", "dir": DIR}, lambda: False)
+        with self.assertRaises(ZeroDivisionError):
+            execution.run()
+        self.assertEqual(execution.where, "train_model")
+
+    def test_a_count_that_is_no_function(self):
+        loader = Loader(self.calls)
+        loader.get_train_sample_count = functools.partial(int, 0)
+        with self.assertRaisesRegex(_execute.Failure, "get_train_sample_count is 0"):
+            self.run_(self.model(loader=loader))
+
+    def test_attributes_of_the_scripts_own_stay(self):
+        class Own(Recorder):
+            _version = "v3"
+
+            def train_model(self, input_fn, steps):
+                self.calls.append(self._version)
+        self.run_(self.model(Own))
+        self.assertIn("v3", self.calls)
 
     def test_a_hook_that_swallows_the_interrupt(self):
         model = self.model()
@@ -622,6 +673,15 @@ class ResultTest(RunTest):
 
     def test_a_dict_that_knows_no_other_attributes(self):
         self.assertEqual(self.results(StrictDots(loss=2)), [("test", {"loss": 2.0})])
+
+    def test_a_dict_of_such_dicts_is_text(self):
+        self.assertEqual(self.results({"loss": StrictDots(a=1)}), [])
+        self.assertEqual(len(self.told("summary")), 1)
+
+    def test_results_of_another_kind(self):
+        class Fit:
+            _results = [1, 2]
+        self.assertEqual(self.results(Fit()), [])
 
     def test_a_container_is_the_result(self):
         container = MetricContainer(["loss", "never"])
@@ -673,7 +733,7 @@ class ResultTest(RunTest):
         model.versions.getVersion("one").dataloader.add_to_summery("c")
         self.run_(model)
         self.assertEqual([(fields["source"], fields["message"]) for fields in self.told("summary")],
-                         [("model", "a\nb"), ("data", "c"), ("data", "ten digits\nand more")])
+                         [("model", "a\nb"), ("data", "c"), ("data", "ten digits\n\n      and more")])
 
     def test_no_summary(self):
         self.run_(self.model())
@@ -721,7 +781,13 @@ class SeedTest(RunTest):
         numpy, torch = mock.Mock(), mock.Mock()
         self.seeds(-1, numpy=numpy, torch=torch)
         numpy.random.seed.assert_called_once_with(2**32 - 1)
-        torch.manual_seed.assert_called_once_with(-1)
+        torch.manual_seed.assert_called_once_with(2**64 - 1)
+
+    def test_what_is_no_whole_number_stops_no_run(self):
+        import random  # noqa: F401 (one of those that are seeded)
+        for seed in Scalar(5), [1, 2], "data/seeds.txt", math.nan, None:
+            self.seeds(seed, numpy=mock.Mock(), torch=mock.Mock())
+        self.assertEqual([call[0] for call in self.calls].count("train_model"), 5)
 
     def test_none(self):
         numpy = mock.Mock()

@@ -78,7 +78,7 @@ class ModelTest(PipelineTest):
         versions = Versions()
         model = Model(versions)
         self.assertIsNone(model.get_current_version())
-        model._version = versions.addV("a")  # as the runtime does
+        model._mlpipeline_version = versions.addV("a")  # as the runtime does
         self.assertIs(model.get_current_version(), versions.getVersion("a"))
 
     def test_summary_belongs_to_the_object(self):
@@ -96,6 +96,12 @@ class ModelTest(PipelineTest):
         self.assertEqual(self.logged, [
             ("info", label("Model") + "hello"), ("error", label("Model") + "5"),
             ("info", console_colors.BOLD + console_colors.RED_FG + label("Model") + "x" + console_colors.RESET)])
+
+    def test_attributes_of_the_scripts_own(self):
+        data = Data()
+        data._label = [0, 1, 1]
+        data.log("x")
+        self.assertEqual(self.logged[-1], ("info", label("Dataloader") + "x"))
 
     def test_copy_related_files(self):
         from tempfile import TemporaryDirectory

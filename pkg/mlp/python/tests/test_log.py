@@ -1,5 +1,6 @@
 import logging
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -103,6 +104,19 @@ class LogTest(PipelineTest):
             log(message)
         self.assertEqual(self.messages(), ["None", "5", "['a']", "no", "{} %s %d"])
 
+    def test_by_hand_any_output_will_do(self):
+        self.assertEqual(python("""
+from mlpipeline.utils import log
+class Tee:
+    def __init__(self, out): self.out = out
+    def write(self, text): self.out.write(text)
+sys.stdout = Tee(sys.stdout)
+log("to a Tee")
+log("no text of UTF-8: \\ud800")
+sys.stdout = None
+log("to nothing")
+""").splitlines()[0], "to a Tee")
+
     def test_modifiers(self):
         log("x", modifier_1="1")
         log("x", modifier_2="2")
@@ -176,6 +190,10 @@ class PathTest(PipelineTest):
         [(_, message)] = self.logged
         self.assertIn(self.folder, message)
         self.assertNotIn("\n", message)
+
+    def test_a_path_of_pathlib(self):
+        utils.add_script_dir_to_PATH(pathlib.Path(self.folder))
+        self.assertEqual(sys.path[0], self.folder)
 
     def test_the_folder_of_the_script_that_calls(self):
         script = os.path.join(self.folder, "script.py")

@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
-from recorder import PACKAGE
+from recorder import DIR, PACKAGE
 
 RUN_MODEL = os.path.join(PACKAGE, "run_model.py")
 
@@ -38,7 +39,7 @@ v.addV("one")
 v.addV("zwei \\u20ac", order=-1, custom_paramters={"depth": 3})
 MODEL = Own(v)
 '''
-RUN = {"type": "run", "model": "m.py", "version": "one", "mode": "execution", "dir": "/dir"}
+RUN = {"type": "run", "model": "m.py", "version": "one", "mode": "execution", "dir": DIR}
 
 
 def strict(line):
@@ -105,19 +106,18 @@ class ProcessTest(unittest.TestCase):
             {"type": "phase", "phase": "train", "step": 0, "total": 2, "train_samples": 4, "test_samples": 2},
             {"type": "metric", "name": "loss", "step": 2, "value": 0.75},
             {"type": "progress", "step": 2, "total": 2},
-            {"type": "log", "level": "info", "message": "loss: 0.7500"},
             {"type": "phase", "phase": "evaluate_train", "total": 4},
             {"type": "result", "set": "train", "metrics": {"sum": 10.0}},
             {"type": "phase", "phase": "evaluate_test", "total": 2},
             {"type": "result", "set": "test", "metrics": {"sum": 11.0}},
             {"type": "end", "status": "finished"}])
-        self.assertEqual((printed, status), ("setup m.py one /dir Train\n", 0))
+        self.assertEqual((printed, status), ("setup m.py one %s Train\nloss: 0.7500\n" % DIR, 0))
 
     def test_run_without_list_tells_its_version_first(self):
         events, printed, _ = self.converse(SCRIPT, dict(RUN, version="zwei \u20ac", mode="test"))
         self.assertEqual([event["type"] for event in events][:4], ["hello", "code", "version", "phase"])
         self.assertEqual(events[2]["version"]["name"], "zwei \u20ac")
-        self.assertEqual(printed, "setup m.py zwei \u20ac /dir Test\n")
+        self.assertEqual(printed, "setup m.py zwei \u20ac %s Test\nloss: 1.0000\n" % DIR)
 
     def test_end_of_commands(self):
         events, _, status = self.converse(SCRIPT, {"type": "list"})
@@ -133,6 +133,16 @@ class ProcessTest(unittest.TestCase):
 
     def test_an_empty_command(self):
         self.assertEqual(self.converse(SCRIPT, "", RUN)[0][-1]["status"], "finished")
+
+    def test_a_version_that_cannot_be_told_fails_alone(self):
+        script = """
+class Odd:
+    def __call__(self): pass
+    def __getattr__(self, name): raise KeyError(name)
+""" + SCRIPT.replace('"depth": 3', '"depth": Odd()')
+        events, _, status = self.converse(script, {"type": "list"}, RUN)
+        self.assertEqual(["error" in event for event in events if event["type"] == "version"], [False, True])
+        self.assertEqual((events[-1], status), ({"type": "end", "status": "finished"}, 0))
 
     def test_a_version_that_is_gone(self):
         events, _, status = self.converse(SCRIPT, dict(RUN, version="gone"))
@@ -190,6 +200,25 @@ assert __spec__.name == "m" and __package__ == "" and sys.modules["m"].__dict__ 
 '''
         self.assertEqual(self.end(script)[0], {"type": "end", "status": "finished"})
 
+    def test_a_name_with_a_dot(self):
+        script = SCRIPT + "import pickle\nassert type(pickle.loads(pickle.dumps(Data()))) is Data\n"
+        self.assertEqual(self.end(script, name="resnet.v2.py")[0], {"type": "end", "status": "finished"})
+
+    def test_packages(self):
+        self.write("net/__init__.py", "from .parts import layer as first\nfrom . import parts\n")
+        self.write("net/parts/__init__.py", "from ..shape import layer\n")
+        self.write("net/shape.py", "def layer(): pass\n")
+        self.write("space/inner.py", "")
+        script = "import net, space.inner, pkgutil, importlib\n" + SCRIPT + """
+assert sorted(m.name for m in pkgutil.iter_modules(net.__path__)) == ["parts", "shape"]
+assert importlib.reload(net).first.__module__ == "net.shape"
+"""
+        events, _, _ = self.converse(script, RUN)
+        [code] = [event["files"] for event in events if event["type"] == "code"]
+        self.assertEqual([os.path.relpath(path, self.models) for path in code],
+                         ["m.py", "net/__init__.py", "net/parts/__init__.py", "net/shape.py", "space/inner.py"])
+        self.assertEqual(events[-1], {"type": "end", "status": "finished"})
+
     def test_a_script_with_the_name_of_a_module(self):
         self.assertEqual(self.end(SCRIPT, name="os.py")[0], {"type": "end", "status": "finished"})
 
@@ -209,11 +238,82 @@ Own.train_model = fork
         self.assertIn("from the child\n", printed)
         self.assertEqual(events[-1]["status"], "finished")
 
+    def test_processes_of_multiprocessing(self):
+        for method in "fork", "spawn":
+            script = """
+import multiprocessing
+def square(x):
+    log_metric("inner", x, x)
+    return x * x
+""" + SCRIPT + """
+def train_model(self, data, steps):
+    with multiprocessing.get_context(%r).Pool(2) as pool:
+        print(pool.map(square, [3, 4]))
+Own.train_model = train_model
+""" % method
+            events, printed, status = self.converse(script, RUN)
+            self.assertIn("[9, 16]\n", printed)
+            self.assertEqual([event for event in events if event["type"] == "metric"], [])
+            self.assertEqual((events[-1], status), ({"type": "end", "status": "finished"}, 0))
+
     def test_many_metrics(self):
         script = SCRIPT + "\ndef train(self, data, steps):\n    for i in range(20000):\n        log_metric('loss', i / 7, i)\nOwn.train_model = train\n"
         events, _, _ = self.converse(script, RUN)
         metrics = [event for event in events if event["type"] == "metric"]
         self.assertEqual([(event["step"], event["value"]) for event in metrics], [(i, i / 7) for i in range(20000)])
+
+    def test_a_metric_is_not_held_back(self):
+        self.write("m.py", SCRIPT + """
+def train_model(self, data, steps):
+    for step in range(5):
+        log_metric("loss", 1, step)
+    sys.stdin.read() or __import__("time").sleep(60)
+Own.train_model = train_model
+""")
+        process = self.start("m.py")
+        process.stdin.write((json.dumps(RUN) + "\n").encode())
+        process.stdin.flush()
+        late = threading.Timer(30, process.kill)
+        late.start()
+        steps = []
+        while steps[-1:] != [4]:
+            line = process.stdout.readline()
+            self.assertTrue(line, steps)
+            steps += [event["step"] for event in [strict(line)] if event["type"] == "metric"]
+        late.cancel()
+        self.assertEqual(steps, [0, 1, 2, 3, 4])
+        process.kill()
+        process.communicate()
+
+    def test_a_pipeline_that_is_gone(self):
+        self.write("m.py", SCRIPT + """
+def train_model(self, data, steps):
+    sys.stdin.read()
+    while not os.path.exists("go"):
+        pass
+    for step in range(50000):
+        log_metric("loss", 1, step)
+    log("x" * 500000)
+    print("trained")
+Own.train_model = train_model
+""")
+        process = self.start("m.py")
+        process.stdin.write((json.dumps(RUN) + "\n").encode())
+        process.stdin.close()
+        process.stdout.close()
+        with open(os.path.join(os.path.dirname(self.models), "go"), "w"):
+            pass
+        printed = process.stderr.read().decode()
+        self.assertEqual((printed, process.wait(timeout=60)), ("setup m.py one %s Train\n%s\ntrained\n" % (DIR, "x" * 500000), 0))
+
+    def test_progress_is_told_in_training_only(self):
+        script = SCRIPT.replace("class Data", """
+early = MetricContainer(["early"])
+early.early.update(1)
+early.log_metrics()
+class Data""").replace('print("setup"', 'early.log_metrics(); print("setup"')
+        events, _, _ = self.converse(script, RUN)
+        self.assertEqual([(event["step"], event["total"]) for event in events if event["type"] == "progress"], [(2, 2)])
 
     def test_values_and_names_of_metrics(self):
         script = SCRIPT + '''
@@ -231,7 +331,7 @@ Own.train_model = train
         self.assertEqual(len([event for event in events if event["type"] == "log" and event["level"] == "warn"]), 1)
 
     def test_a_long_message_comes_in_parts(self):
-        script = SCRIPT + "\nOwn.train_model = lambda *_: log('\\u20ac' * 500000)\n"
+        script = SCRIPT + "\nOwn.train_model = lambda *_: log('\\u20ac' * 500000, 30)\n"
         events, _, _ = self.converse(script, RUN)
         messages = [event["message"] for event in events if event["type"] == "log"]
         self.assertEqual("".join(messages), "\u20ac" * 500000)
@@ -239,7 +339,13 @@ Own.train_model = train
 
     def stopped(self, body):
         """What comes of a run that is told to stop when training prints that it is ready."""
-        self.write("m.py", SCRIPT + "\nimport time\ndef train(self, data, steps):\n%s\nOwn.train_model = train\n" % body)
+        # One long sleep could begin just after the signal has come, and not hear of it.
+        self.write("m.py", SCRIPT + """
+import time
+def wait():
+    while True:
+        time.sleep(0.01)
+""" + "\ndef train(self, data, steps):\n%s\nOwn.train_model = train\n" % body)
         process = self.start("m.py")
         process.stdin.write((json.dumps(RUN) + "\n").encode())
         process.stdin.flush()
@@ -253,21 +359,21 @@ Own.train_model = train
         return strict(out.splitlines()[-1]), rest.decode(), process.returncode
 
     def test_stop(self):
-        end, printed, status = self.stopped("    try:\n        print('ready')\n        time.sleep(60)\n    finally:\n        print('saved')")
+        end, printed, status = self.stopped("    try:\n        print('ready')\n        wait()\n    finally:\n        print('saved')")
         self.assertEqual((end, printed, status), ({"type": "end", "status": "interrupted"}, "saved\n", 0))
 
     def test_stop_that_is_swallowed(self):
         end, printed, status = self.stopped(
-            "    try:\n        print('ready')\n        time.sleep(60)\n    except KeyboardInterrupt:\n        pass")
+            "    try:\n        print('ready')\n        wait()\n    except KeyboardInterrupt:\n        pass")
         self.assertEqual((end, printed, status), ({"type": "end", "status": "interrupted"}, "", 0))
 
     def test_an_error_while_it_stops(self):
-        end, _, status = self.stopped("    try:\n        print('ready')\n        time.sleep(60)\n    finally:\n        1 / 0")
+        end, _, status = self.stopped("    try:\n        print('ready')\n        wait()\n    finally:\n        1 / 0")
         self.assertEqual((end, status), ({"type": "end", "status": "interrupted"}, 0))
 
     def test_an_interrupt_of_the_scripts_own(self):
         end, _ = self.end(SCRIPT + "\ndef stop(*_): raise KeyboardInterrupt\nOwn.train_model = stop\n")
-        self.assertEqual((end["status"], end["error"]), ("failed", "stop: KeyboardInterrupt"))
+        self.assertEqual((end["status"], end["error"]), ("failed", "train_model: KeyboardInterrupt"))
 
     def test_by_hand(self):
         environment = {k: v for k, v in os.environ.items() if k != "MLPIPELINE_PROTOCOL"}

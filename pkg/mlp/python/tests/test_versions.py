@@ -195,6 +195,9 @@ class VersionDictTest(unittest.TestCase):
         self.assertEqual(again, self.version)
         self.assertIsNot(again.layers, self.version.layers)
 
+    def test_its_own_copy(self):
+        self.assertIs(type(self.version.copy()), Version)
+
     def test_versions_are_copied_and_pickled(self):
         versions = Versions(0.1)
         versions.addV("one")
@@ -274,6 +277,10 @@ class RangeOnParametersTest(unittest.TestCase):
         self.made(None, combined, given)
         self.assertEqual((names, combined, given), before)
 
+    def test_keys_that_are_no_text(self):
+        made = self.made(["a", "b"], [1], {1: [2, 3], ("p", "q"): 4})
+        self.assertEqual([(v[1], v["p", "q"]) for v in made.values()], [(2, 4), (3, 4)])
+
     def test_twice(self):
         versions = Versions()
         for _ in range(2):
@@ -309,6 +316,14 @@ class MadeUpNamesTest(unittest.TestCase):
 
     def test_of_numbers_of_libraries(self):
         self.assertEqual(self.names(Scalar(0.5)), ["x=0.5"])
+
+    def test_of_whole_numbers_of_libraries(self):
+        self.assertEqual(self.names(Scalar(32)), ["x=32"])
+
+    def test_of_dicts_with_attributes(self):
+        for get in dict.get, dict.__getitem__:
+            dots = type("Dots", (dict,), {"__getattr__": get})
+            self.assertEqual(self.names(dots(a=1), dots(a=2)), ["x=Dots0", "x=Dots1"])
 
     def test_of_objects_have_no_addresses(self):
         self.assertEqual(self.names(object(), object(), [1], {}), ["x=object0", "x=object1", "x=list2", "x=dict3"])

@@ -1,0 +1,138 @@
+package plugin
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// hasMODEL tells whether a Python script assigns MODEL at its top level, as far as its text shows: also below an `if` or a
+// `try`, as one of several targets, or by a function that declares it global. A text is no model, whatever it is called.
+func hasMODEL(file string) (bool, error) {
+	src, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(src), "MODEL") {
+		return false, err
+	}
+	var scopes []int // the indentation of the functions and classes around a line
+	for _, line := range statements(string(src)) {
+		text := strings.TrimLeft(line, " \t")
+		if text == "" {
+			continue
+		}
+		indent := len(line) - len(text)
+		for len(scopes) > 0 && indent <= scopes[len(scopes)-1] {
+			scopes = scopes[:len(scopes)-1]
+		}
+		switch {
+		case scopeText.MatchString(text):
+			scopes = append(scopes, indent)
+		case len(scopes) == 0 && assignsMODEL(text), globalText.MatchString(text):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+var (
+	scopeText  = regexp.MustCompile(`^(async[ \t]+)?(def|class)[ \t]`)
+	globalText = regexp.MustCompile(`^global[ \t]+([\w, \t]*[, \t])?MODEL[ \t]*(,|$)`)
+	literal    = regexp.MustCompile(`^[A-Za-z]{0,2}""$`)
+)
+
+// statements returns the statements of a Python source with their indentation: strings are empty in them, comments are left
+// out, and what continues on the next line is one.
+func statements(src string) []string {
+	var all []string
+	var b strings.Builder
+	end := func() {
+		all = append(all, b.String())
+		b.Reset()
+	}
+	depth := 0
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; {
+		case c == '#':
+			for i+1 < len(src) && src[i+1] != '\n' {
+				i++
+			}
+		case c == '"' || c == '\'':
+			i = stringEnd(src, i)
+			b.WriteString(`""`)
+		case c == '\\' && i+1 < len(src) && (src[i+1] == '\n' || src[i+1] == '\r'):
+			i++
+			b.WriteByte(' ')
+		case c == '\n' && depth == 0 || c == ';' && depth == 0:
+			indent := b.String()[:b.Len()-len(strings.TrimLeft(b.String(), " \t"))]
+			end()
+			if c == ';' {
+				b.WriteString(indent)
+				for i+1 < len(src) && src[i+1] == ' ' {
+					i++
+				}
+			}
+		default:
+			if strings.IndexByte("([{", c) >= 0 {
+				depth++
+			} else if strings.IndexByte(")]}", c) >= 0 {
+				depth = max(depth-1, 0)
+			}
+			if c == '\n' || c == '\r' {
+				c = ' '
+			}
+			b.WriteByte(c)
+		}
+	}
+	end()
+	return all
+}
+
+// stringEnd returns the place of the last quote of the string that begins at i.
+func stringEnd(src string, i int) int {
+	quote := src[i : i+1]
+	if strings.HasPrefix(src[i:], quote+quote+quote) {
+		quote = src[i : i+3]
+	}
+	for j := i + len(quote); j < len(src); j++ {
+		switch {
+		case src[j] == '\\':
+			j++
+		case strings.HasPrefix(src[j:], quote):
+			return j + len(quote) - 1
+		case src[j] == '\n' && len(quote) == 1: // it is not closed
+			return j - 1
+		}
+	}
+	return len(src) - 1
+}
+
+// assignsMODEL tells whether MODEL is a target of an assignment of something that is no text.
+func assignsMODEL(statement string) bool {
+	var targets []string
+	depth, start := 0, 0
+	for i := range len(statement) {
+		switch c := statement[i]; {
+		case strings.IndexByte("([{", c) >= 0:
+			depth++
+		case strings.IndexByte(")]}", c) >= 0:
+			depth--
+		case c == '=' && depth == 0:
+			if i+1 < len(statement) && statement[i+1] == '=' || i > 0 && strings.IndexByte("=!<>:+-*/%&|^@", statement[i-1]) >= 0 {
+				continue
+			}
+			targets = append(targets, statement[start:i])
+			start = i + 1
+		}
+	}
+	if literal.MatchString(strings.TrimSpace(statement[start:])) {
+		return false
+	}
+	for _, target := range targets {
+		target, _, _ = strings.Cut(target, ":") // an annotation
+		names := strings.FieldsFunc(target, func(r rune) bool { return strings.ContainsRune("()[], \t*", r) })
+		if slices.Contains(names, "MODEL") {
+			return true
+		}
+	}
+	return false
+}
