@@ -3,7 +3,8 @@ import math
 import os
 import sys
 
-from mlpipeline import _code, _host
+from mlpipeline import _host
+from mlpipeline._describe import number, text_of, type_name
 from mlpipeline._metrics import Metric, MetricContainer
 
 TEST, TRAIN = "Test", "Train"  # ExecutionModeKeys
@@ -11,131 +12,6 @@ TEST, TRAIN = "Test", "Train"  # ExecutionModeKeys
 
 class Failure(Exception):
     """Why a run fails, for people: it needs no traceback."""
-
-
-def places(versions):
-    """The place in which each value of ORDER comes: the protocol knows whole numbers, and a script may order by any."""
-    orders = [version.get("order") for version in versions.values()]
-    if all(type(order) is int for order in orders):
-        return {}
-    numbers = {order: _number(order) for order in orders if _number(order) is not None}
-    ranks = {number: rank for rank, number in enumerate(sorted(set(numbers.values())))}
-    return {order: ranks[number] for order, number in numbers.items()}
-
-
-def describe(name, version, places={}):
-    """The fields of the event that tells of a version. places is the place of each ORDER that is no whole number."""
-    told = {"name": name, "order": 0, "batch_size": 0, "epochs": 0, "learning_rate": 0.0, "dataloader": ""}
-    problem = ""
-    if not name:
-        problem = "NAME is missing"
-    if version.get("dataloader") is None:
-        problem = problem or "DATALOADER is missing"
-    else:
-        told["dataloader"] = _type_name(version["dataloader"])
-    fractions = {}
-    for key, field, label in ("batch_size", "batch_size", "BATCH_SIZE"), ("epoc_count", "epochs", "EPOC_COUNT"):
-        value = version.get(key)
-        number = _number(value)
-        if value is None:
-            problem = problem or label + " is missing"
-        elif number is None or abs(number) > 2**53:
-            problem = problem or "%s is %s; it must be a number" % (label, _text(value)[:100])
-        else:
-            told[field] = math.ceil(number)
-            if told[field] != number:
-                fractions[key] = number
-    order = version.get("order")
-    if order is not None:
-        place = places.get(order, _number(order)) if getattr(order, "__hash__", None) else _number(order)
-        if place is None or abs(place) > 2**53 or place != int(place):
-            problem = problem or "ORDER is %s; it must be a number" % _text(order)[:100]
-        else:
-            told["order"] = int(place)
-    suffix = version.get("model_dir_suffix")
-    if suffix is not None and str(suffix):
-        told["model_dir_suffix"] = str(suffix).replace("/", "_").replace("\\", "_")
-    params = {_key(k): _plain(v) for k, v in version.items() if k not in _OWN and (v is not None or k not in _OPTIONAL)}
-    params.update(fractions)
-    rate = version.get("learning_rate")
-    if rate is not None:
-        try:
-            told["learning_rate"] = _host.as_float(rate)
-        except (TypeError, ValueError, OverflowError):
-            params["learning_rate"] = _plain(rate)  # a schedule
-    if params:
-        told["params"] = params
-    if len(_host.encode(params)) > _MAX_PARAMS:
-        del told["params"]
-        problem = problem or "its parameters are longer than %d bytes" % _MAX_PARAMS
-    return dict({"version": told}, **({"error": problem} if problem else {}))
-
-
-_OWN = {"name", "dataloader", "batch_size", "epoc_count", "learning_rate", "model_dir_suffix", "order"}
-_OPTIONAL = {"hooks", "use_all_classes", "classes_count", "classes_offset"}
-_MAX_PARAMS = 500_000
-
-
-def _type_name(value):
-    kind = value if isinstance(value, type) else type(value)
-    return "%s.%s" % (kind.__module__, kind.__qualname__)
-
-
-def _number(value):
-    """value as a finite int or float, None if it is none."""
-    try:
-        number = _host.as_float(value)
-        return int(value) if number == int(number) else number
-    except Exception:
-        return None
-
-
-def _plain(value, around=()):
-    """value as JSON can hold it, the same at each start: without addresses, and sets in an order. around are the ids of the
-    values that it is in."""
-    if value is None or isinstance(value, (bool, float, str)):
-        return value
-    if isinstance(value, int):
-        return value if value.bit_length() < 10_000 else hex(value)  # Python refuses to write very long ones
-    if id(value) in around or len(around) > 50:
-        return _type_name(value)
-    around += (id(value),)
-    if isinstance(value, dict):
-        return {_key(k): _plain(v, around) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v, around) for v in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(_key(_plain(v, around)) for v in value)
-    try:
-        return _host.as_float(value) if _number(value) is None else _number(value)
-    except Exception:  # no number
-        text = _text(value)
-    try:  # the text of a large array leaves most of it out
-        return "%s %s" % (text, _code.sha256(value.tobytes()).hexdigest()[:16])
-    except Exception:
-        return text
-
-
-def _key(value):
-    """value as a key of an object in JSON."""
-    value = value if isinstance(value, str) else _plain(value)
-    return value if isinstance(value, str) else _host.encode(value)
-
-
-def _text(value):
-    """value for people, without the addresses that stand in the repr of most objects."""
-    if callable(value) and hasattr(value, "__qualname__") and getattr(value, "__module__", None):
-        return "%s.%s" % (value.__module__, value.__qualname__)
-    if type(value).__repr__ is object.__repr__:
-        return _type_name(value)
-    try:
-        text = repr(value)
-    except Exception:
-        return _type_name(value)
-    parts = text.split(" at 0x")
-    for i in range(1, len(parts)):
-        parts[i] = parts[i].lstrip("0123456789abcdefABCDEF")
-    return "".join(parts)
 
 
 def execute(model, version, command, stopping):
@@ -226,10 +102,10 @@ class Execution:
 
     def count(self, loader, hook):
         n = self.call(loader, hook)
-        number = _number(n)
-        if number is None or number <= 0:
-            raise Failure("DATALOADER: %s is %s; it must be a number greater than 0" % (hook, _text(n)[:100]))
-        return number
+        count = number(n)
+        if count is None or count <= 0:
+            raise Failure("DATALOADER: %s is %s; it must be a number greater than 0" % (hook, text_of(n)[:100]))
+        return count
 
     def steps(self, samples):
         """The steps that are trained already, and those where training ends."""
@@ -273,7 +149,7 @@ class Execution:
             try:
                 text = str(rest)
             except Exception:
-                text = "a " + _type_name(rest)
+                text = "a " + type_name(rest)
             text = "%s:%s%s" % (label, "\n" if "\n" in text else " ", text)
             self.summarize("run", text)
             _host.log("info", text)
@@ -290,11 +166,11 @@ class Execution:
         seed = self.version.get("seed")
         if seed is None or self.seeded is None:
             return
-        if not isinstance(_number(seed), int) or isinstance(seed, bool):
+        if not isinstance(number(seed), int) or isinstance(seed, bool):
             self.seeded = None
-            _host.log("warn", "nothing is seeded: seed is %s, and no whole number" % _text(seed)[:100])
+            _host.log("warn", "nothing is seeded: seed is %s, and no whole number" % text_of(seed)[:100])
             return
-        seed = _number(seed)
+        seed = number(seed)
         for library, how in _SEEDS.items():
             module = sys.modules.get(library)
             if module is not None and library not in self.seeded:
@@ -314,8 +190,8 @@ def _metrics(output):
     if isinstance(output, MetricContainer):
         return output._results(), None
     if not isinstance(output, dict):
-        number = _metric(output)
-        return ({}, output) if number is None else ({"result": number}, None)
+        value = _metric(output)
+        return ({}, output) if value is None else ({"result": value}, None)
     metrics = {str(k)[:_host.MAX_NAME]: _metric(v) for k, v in output.items()}
     rest = {k: v for k, v in output.items() if metrics[str(k)[:_host.MAX_NAME]] is None}
     return {k: v for k, v in metrics.items() if v is not None}, rest or None

@@ -29,6 +29,7 @@ _starts = {}  # the constant start of a metric's line, by name
 _progress = 0.0  # time of the last progress
 
 _before = 0  # steps trained before this run
+_total = 0  # the step at which training ends, 0 outside of it
 _prefix = ""  # of the names of metrics
 
 
@@ -214,9 +215,6 @@ def log(level, message):
             pass
     for i in range(0, len(text), MAX_TEXT):
         send("log", level=level, message=text[i:i + MAX_TEXT])
-
-
-_total = 0
 
 
 def begin(phase, prefix="", **fields):

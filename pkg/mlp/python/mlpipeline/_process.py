@@ -5,7 +5,7 @@ import os
 import sys
 from _json import make_scanner
 
-from mlpipeline import _code, _execute, _host
+from mlpipeline import _code, _describe, _execute, _host
 
 COMMANDS = 3
 
@@ -114,7 +114,7 @@ def _serve(models_dir, name, cache):
         except (ValueError, StopIteration):
             continue  # nothing, or nothing that this version knows
         if command["type"] == "list":
-            places = _execute.places(versions)
+            places = _describe.places(versions)
             for key, version in versions.items():
                 _tell_version(key, version, places)
             _host.send("listed", allow_delete_model_dir=bool(getattr(model, "allow_delete_model_dir", False)),
@@ -150,7 +150,7 @@ def _run(model, versions, command, listed):
         _fail(_execute.Failure("version %s does not exist any more" % command["version"]), "")
         return 1
     if not listed:  # the script may have changed since another process told of this version
-        _tell_version(command["version"], version, {})
+        _tell_version(command["version"], version, _describe.places(versions))
     execution = _execute.Execution(model, version, command, lambda: _stopping)
     try:
         execution.run()
@@ -168,16 +168,18 @@ def _run(model, versions, command, listed):
 
 def _tell_version(name, version, places):
     try:
-        told = _execute.describe(name, version, places)
+        told = _describe.describe(name, version, places)
     except Exception as error:  # of a parameter that does not want to be looked at
-        told = {"version": {"name": name}, "error": "its parameters cannot be told: " + _what(error)}
+        from mlpipeline import _failure
+        told = {"version": {"name": name}, "error": "its parameters cannot be told: " + _failure.line(error)}
     _host.put("version", **told)
 
 
 def _interrupted(error):
     """What is raised in the place of error, which came after a wish to stop. One of saving is told."""
     if not isinstance(error, (KeyboardInterrupt, SystemExit)):
-        _host.log("error", "while it was stopped: %s\n%s" % (_what(error), _trace(error)))
+        from mlpipeline import _failure
+        _host.log("error", "while it was stopped: %s\n%s" % (_failure.line(error), _failure.trace(error)))
     return KeyboardInterrupt()
 
 
@@ -198,66 +200,19 @@ def _tell_code():
 def _fail(error, where):
     if isinstance(error, _execute.Failure):
         return _tell(status="failed", error=str(error)[:2000])
-    _tell(status="failed", error=(where + ": " if where else "") + _what(error), trace=_trace(error))
-
-
-def _what(error):
-    """An exception in one line."""
-    if isinstance(error, SystemExit):
-        return "sys.exit(%s)" % ("" if error.code is None else repr(error.code)[:2000])
-    try:
-        text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
-        if isinstance(error, SyntaxError) and error.filename:
-            text += " (%s, line %s)" % (os.path.basename(error.filename), error.lineno)
-    except Exception:
-        text = "(its text cannot be told)"
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else kind.__module__ + "." + kind.__qualname__
-    return (name + ": " + text[:2000]).rstrip(": ")
-
-
-def _trace(error):
-    """The traceback of an exception, without the frames that are none of the user's."""
     tb = error.__traceback__
-    try:
-        if isinstance(error, MemoryError):  # the frames hold what there is too much of
-            while tb is not None:
-                _clear(tb.tb_frame)
-                tb = tb.tb_next
-        import traceback
-        told = traceback.TracebackException(type(error), error, error.__traceback__)
-        _leave_out_frames(told, set())
-        trace = "".join(told.format())
-    except BaseException:
-        trace, tb = "", error.__traceback__
-        while tb is not None:
-            trace += "%s:%d\n" % (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
-            tb = tb.tb_next
-    if len(trace) > _host.MAX_TEXT:
-        half = _host.MAX_TEXT // 2
-        trace = trace[:half] + "\n...\n" + trace[-half:]
-    return trace
-
-
-def _clear(frame):
-    try:
-        frame.clear()
-    except RuntimeError:  # it is executing
-        pass
-
-
-def _leave_out_frames(told, seen):
-    if told is None or id(told) in seen:
-        return
-    seen.add(id(told))
-    foreign = os.path.dirname(__file__), "<frozen importlib", _code.PACKAGE
-    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(foreign)]
-    for other in [told.__cause__, told.__context__] + list(getattr(told, "exceptions", None) or []):
-        _leave_out_frames(other, seen)
+    while isinstance(error, MemoryError) and tb is not None:  # the frames hold what there is too much of
+        try:
+            tb.tb_frame.clear()
+        except RuntimeError:  # it is executing
+            pass
+        tb = tb.tb_next
+    from mlpipeline import _failure
+    _tell(status="failed", error=(where + ": " if where else "") + _failure.line(error), trace=_failure.trace(error))
 
 
 def _leave(status):
-    """Ends the process as the interpreter does, but for the destruction of what is left: that takes long, and helps nobody."""
+    """Ends the process as the interpreter does, but for the destruction of what is left, which takes long."""
     if os.getpid() != _owner:
         sys.exit(status)
     import atexit

@@ -15,7 +15,7 @@ from unittest import mock
 
 from recorder import DIR, PACKAGE
 
-from mlpipeline import _execute, _host
+from mlpipeline import _describe, _execute, _host
 from mlpipeline.helper import DataLoader, Model
 from mlpipeline.utils import Metric, MetricContainer, Versions
 
@@ -76,7 +76,7 @@ def describe(**parameters):
     version = Versions(0.1, DataLoader(), 8, 2).addV("one")
     for key, value in parameters.items():
         version[key] = value
-    told = _execute.describe("one", version)
+    told = _describe.describe("one", version)
     json.loads(_host.encode(told))
     return told["version"], told.get("error")
 
@@ -93,7 +93,7 @@ class DescribeTest(unittest.TestCase):
         versions = Versions(0.1, DataLoader(), 8, 2)
         versions.addV("zero")
         version = versions.addV("one", model_dir_suffix="s", custom_paramters={"depth": 3})
-        self.assertEqual(_execute.describe("one", version), {"version": {
+        self.assertEqual(_describe.describe("one", version), {"version": {
             "name": "one", "order": 1, "batch_size": 8, "epochs": 2, "learning_rate": 0.1, "model_dir_suffix": "s",
             "dataloader": "mlpipeline.helper.DataLoader", "params": {"depth": 3}}})
 
@@ -103,14 +103,14 @@ class DescribeTest(unittest.TestCase):
             "name", "order", "batch_size", "epochs", "learning_rate", "dataloader"}, None))
 
     def test_any_dict_will_do(self):
-        told = _execute.describe("one", {"dataloader": DataLoader, "batch_size": 1, "epoc_count": 1})
+        told = _describe.describe("one", {"dataloader": DataLoader, "batch_size": 1, "epoc_count": 1})
         self.assertEqual((told["version"]["dataloader"], "error" in told), ("mlpipeline.helper.DataLoader", False))
 
     def test_what_is_missing(self):
         for key, label in ("dataloader", "DATALOADER"), ("batch_size", "BATCH_SIZE"), ("epoc_count", "EPOC_COUNT"):
             self.assertEqual(describe(**{key: None})[1], label + " is missing")
-        self.assertEqual(_execute.describe("", describe()[0])["error"], "NAME is missing")
-        self.assertEqual(_execute.describe("one", {})["error"], "DATALOADER is missing")
+        self.assertEqual(_describe.describe("", describe()[0])["error"], "NAME is missing")
+        self.assertEqual(_describe.describe("one", {})["error"], "DATALOADER is missing")
 
     def test_whole_numbers_of_any_type(self):
         for value in 32, 32.0, Scalar(32), Tensor(32.0), Fraction(32), Decimal(32):
@@ -128,8 +128,8 @@ class DescribeTest(unittest.TestCase):
         versions = Versions(0.1, Loader([]), 1, 1)
         for order in 2, 0.5, 1:
             versions.addV(str(order), order=order)
-        places = _execute.places(versions.versions)
-        told = {name: _execute.describe(name, v, places)["version"]["order"] for name, v in versions.versions.items()}
+        places = _describe.places(versions.versions)
+        told = {name: _describe.describe(name, v, places)["version"]["order"] for name, v in versions.versions.items()}
         self.assertEqual(sorted(told, key=told.get), ["0.5", "1", "2"])
 
     def test_no_numbers(self):
@@ -251,8 +251,8 @@ class ParametersTest(unittest.TestCase):
         self.assertIn("builtins.list", json.dumps(param(value)))
 
     def told(self, seed, expression):
-        script = ("import sys; sys.path.insert(0, %r)\nfrom mlpipeline import _execute, _host\nclass C: pass\n"
-                  "print(_host.encode(_execute._plain(%s)))" % (PACKAGE, expression))
+        script = ("import sys; sys.path.insert(0, %r)\nfrom mlpipeline import _describe, _execute, _host\nclass C: pass\n"
+                  "print(_host.encode(_describe.plain(%s)))" % (PACKAGE, expression))
         return subprocess.run([sys.executable, "-W", "error", "-c", script], env=dict(os.environ, PYTHONHASHSEED=seed),
                               check=True, stdout=subprocess.PIPE).stdout
 
