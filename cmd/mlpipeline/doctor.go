@@ -23,7 +23,8 @@ func newDoctor(app *app) *cobra.Command {
 		Short: "say what models are built and run with, and what is missing",
 		Long: `doctor looks for what Go and Python models need on this machine, and says where it is or what to do.
 
-It also prints the folder that the Python package mlpipeline is in, for model scripts that are run by hand.`,
+It also prints the folder that the Python package mlpipeline is in, for model scripts that are run by hand. Its exit status
+is 0 whatever it finds; with --json each line says whether it is ok.`,
 		Example: "  mlpipeline doctor\n  mlpipeline doctor -C ~/experiments",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

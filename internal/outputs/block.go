@@ -57,9 +57,8 @@ func block(run Run) string {
 	line("parameters", string(run.Parameters))
 	line("data", run.Data.Loader+fmt.Sprintf(", %d train samples, %d test samples", run.Data.TrainSamples, run.Data.TestSamples))
 	line("model dir", run.Dir)
-	line("summary", run.Summary.Model)
-	line("", run.Summary.Data)
-	line("", run.Summary.Run)
+	summaries := []string{run.Summary.Model, run.Summary.Data, run.Summary.Run}
+	line("summary", strings.Join(slices.DeleteFunc(summaries, func(s string) bool { return s == "" }), "\n"))
 	return b.String()
 }
 

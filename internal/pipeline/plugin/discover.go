@@ -146,7 +146,7 @@ func Find(modelsDir, name string) (Model, error) {
 //   - names that start with . or _, testdata, vendor, Go tests, and the folders in skip (absolute paths),
 //   - what is in a folder that is itself a model,
 //   - Go files without package main or func main,
-//   - Python scripts without a MODEL at the top level,
+//   - Python scripts without a MODEL at the top level, and virtual environments,
 //   - executables without the name of the protocol's environment variable in them, which every program that speaks the
 //     protocol has to read, and executables x beside a model x.go: what `go build x.go` left there.
 //
@@ -178,6 +178,9 @@ func (w *walk) folder(dir, name string, way []fs.FileInfo) {
 	if err != nil {
 		w.errs = append(w.errs, err)
 		return
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "pyvenv.cfg" || e.Name() == "conda-meta" }) {
+		return // an environment of Python
 	}
 	goModels := map[string]bool{}
 	var executables []Model

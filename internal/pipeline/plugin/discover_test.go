@@ -73,6 +73,8 @@ func modelsFolder(t testing.TB) string {
 		"scripts/a.go":            ignoreGo,
 		"vision/resnet.py":        "MODEL = 1\n",
 		"vision/typed.py":         "import x\nMODEL: Model = 1\n",
+		"venv/pyvenv.cfg":         "",
+		"venv/lib/x.py":           "MODEL = 1\n",
 		"vision/helper.py":        "def f():\n    MODEL = 1\n",
 		"vision/compare.py":       "MODEL == 1\n",
 		"vision/native.py*":       "#!/usr/bin/env python3\nos.environ['MLPIPELINE_PROTOCOL']\nMODEL = 1\n",

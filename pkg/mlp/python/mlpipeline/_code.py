@@ -47,8 +47,10 @@ def watch(*folders, cache=None):
 
 def watch_again():
     """What a process does that multiprocessing has spawned."""
+    from mlpipeline import _host
     cache, *folders = os.environ.get(_WATCHED, "").split("\n")
     if folders:
+        _host._child = True
         watch(*folders, cache=cache or None)
 
 

@@ -14,13 +14,10 @@ class Failure(Exception):
     """Why a run fails, for people: it needs no traceback."""
 
 
-def execute(model, version, command, stopping):
-    """Executes a version. stopping() tells whether the user wishes to stop: then KeyboardInterrupt is raised at the end of
-    a hook that has swallowed it."""
-    Execution(model, version, command, stopping).run()
-
-
 class Execution:
+    """A version on its way. stopping() tells whether the user wishes to stop: then KeyboardInterrupt is raised at the end of a
+    hook that has swallowed it."""
+
     def __init__(self, model, version, command, stopping):
         self.model, self.version, self.stopping = model, version, stopping
         self.loader = version["dataloader"]

@@ -21,6 +21,7 @@ MAX_MESSAGE = 1 << 20
 _out = None  # the buffered descriptor; None when no pipeline listens
 _descriptor = None
 _parents = None  # that of the process that this one was forked from
+_child = False  # this process was started by a script
 _warned = False  # that metrics of such a process are not recorded
 _last = 0.0  # time of the last write
 _armed = False  # the ticker is to flush
@@ -49,8 +50,8 @@ def connect(hello):
 
 def disconnect():
     """Leaves the conversation to the parent of this forked process. What waits in the buffer is the parent's to send."""
-    global _out, _parents
-    _out, _parents = None, _out
+    global _out, _parents, _child
+    _out, _parents, _child = None, _out, True
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, _descriptor, inheritable=False)
     os.close(null)
@@ -141,9 +142,9 @@ def metric(name, step, value):
     """Records the float value that the metric name has after step."""
     global _armed, _warned
     if _out is None:
-        if _parents is not None and not _warned:
+        if _child and not _warned:
             _warned = True
-            log("warn", "metrics of a forked process are not recorded: return them to the one that forked it")
+            log("warn", "metrics of a process that a script starts are not recorded: return them to the script")
         return
     start = _starts.get(name) or _start(name)
     if not start:

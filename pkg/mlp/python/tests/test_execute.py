@@ -484,7 +484,7 @@ class RunTest(unittest.TestCase):
         return kind(versions, self.calls, **kwargs)
 
     def run_(self, model, mode="execution", stopping=lambda: False, **command):
-        _execute.execute(model, model.versions.getVersion("one"), dict(command, mode=mode, dir=DIR), stopping)
+        _execute.Execution(model, model.versions.getVersion("one"), dict(command, mode=mode, dir=DIR), stopping).run()
         return [call[0] for call in self.calls]
 
 
