@@ -24,6 +24,7 @@ _loaded = {}  # hash of what was executed, by path
 _told = set()
 _cache = None  # the folder of what was compiled
 _WATCHED = "MLPIPELINE_WATCHED"  # tells spawned processes of the folders
+_SCRIPT = "MLPIPELINE_SCRIPT"  # tells them of the name of the script as a module, and of its path
 
 
 def is_own(path):
@@ -52,6 +53,21 @@ def watch_again():
     if folders:
         _host._child = True
         watch(*folders, cache=cache or None)
+        _import_first([path for path in sys.path if is_own(os.path.abspath(path)) and os.path.isdir(path)])
+        sys.meta_path.append(_Script)
+
+
+class _Script:
+    """Finds the script by its name as a module, in a process that it has spawned."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        module, _, file = os.environ.get(_SCRIPT, "").partition("\n")
+        if name != module:
+            return None
+        spec = ModuleSpec(name, SourceFileLoader(name, file), origin=file)
+        spec.has_location = True
+        return spec
 
 
 _get_any_code = SourceFileLoader.get_code
@@ -64,7 +80,7 @@ def _get_code(self, fullname):
     source = self.get_data(path)
     content = sha256(source)
     _loaded[path] = content.hexdigest()[:16]
-    if _cache is None:
+    if _cache is None or type(self).source_to_code is not SourceFileLoader.source_to_code:
         return self.source_to_code(source, path)
     content.update(b"%b %d %b" % (MAGIC_NUMBER, sys.flags.optimize, os.fsencode(path)))
     file = os.path.join(_cache, content.hexdigest()[:32])
@@ -96,28 +112,37 @@ _FIRST = frozenset("""
 
 def add_path(*folders):
     """Puts folders in front of what is imported from, the last of them first."""
-    names = {entry.partition(".")[0] for folder in folders for entry in os.listdir(folder)}
-    for name in names & _FIRST:
-        __import__(name)
+    _import_first(folders)
     for folder in folders:
         if folder in sys.path:
             sys.path.remove(folder)
         sys.path.insert(0, folder)
 
 
+def _import_first(folders):
+    names = {entry.partition(".")[0] for folder in folders for entry in os.listdir(folder)} & _FIRST
+    before, sys.path[:] = sys.path[:], [path for path in sys.path if path not in folders]
+    for name in names:
+        __import__(name)
+    sys.path[:] = before
+
+
 def _module_name(path):
     """The name that a script has as a module: its own, unless an import of that name means something else."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    taken = stem in sys.modules
+    if stem in sys.modules or "." in stem:
+        return os.path.basename(path).replace(".", "_")
     for folder in sys.path[:2]:
         other = os.path.join(folder, stem)
-        taken = taken or os.path.isdir(other) or os.path.isfile(other + ".py") and other + ".py" != path
-    return (os.path.basename(path) if taken else stem).replace(".", "_")
+        if os.path.isfile(os.path.join(other, "__init__.py")) or other + ".py" != path and os.path.isfile(other + ".py"):
+            return stem + "_py"
+    return stem
 
 
 def execute(path):
     """Executes the script at path as a module of its own, and returns it."""
     name = _module_name(path)
+    os.environ[_SCRIPT] = name + "\n" + path
     module = type(sys)(name)
     loader = SourceFileLoader(name, path)
     module.__file__, module.__loader__ = path, loader
@@ -128,22 +153,37 @@ def execute(path):
     return module
 
 
+def modules():
+    """The dicts of the modules that are loaded, by their files."""
+    found = {}
+    for module in list(sys.modules.values()):
+        try:  # a module may be any object, and one that loads itself when it is touched
+            names = object.__getattribute__(module, "__dict__")
+            path = names.get("__file__")
+        except AttributeError:
+            continue
+        if isinstance(path, str):
+            found[path] = names
+    return found
+
+
 def scan():
     """Paths of the user's files that are loaded, those included that came by other ways than import."""
     if not _roots:  # the script was started by hand
         script = getattr(sys.modules["__main__"], "__file__", None) or "."
         watch(os.path.dirname(os.path.abspath(script)))
-    for module in list(sys.modules.values()):
-        try:  # a module may be any object, and one that loads itself when it is touched
-            path = object.__getattribute__(module, "__dict__").get("__file__")
-        except AttributeError:
-            continue
-        if isinstance(path, str) and path not in _loaded:
+    for path in modules():
+        if path not in _loaded:
             path = os.path.abspath(path)
             if path not in _loaded and is_own(path) and os.path.isfile(path):
                 with open(path, "rb") as file:
                     _loaded[path] = sha256(file.read()).hexdigest()[:16]
     return sorted(_loaded)
+
+
+def loaded():
+    """Paths of the user's files that were loaded, in the order in which they were."""
+    return _loaded
 
 
 def news():

@@ -2,6 +2,7 @@
 import math
 import os
 import sys
+from _frozen_importlib_external import PathFinder
 
 from mlpipeline import _host
 from mlpipeline._describe import number, text_of, type_name
@@ -24,7 +25,6 @@ class Execution:
         self.test = command["mode"] == "test"
         self.dir = command["dir"]
         self.clean = command.get("clean", False)
-        self.seeded = set()
         self.where = ""  # the hook that runs
 
     def run(self):
@@ -33,6 +33,7 @@ class Execution:
             model._mlpipeline_version = self.version
         except AttributeError:  # of no helper.Model, that does not need it
             pass
+        self.seed()
         if self.clean and getattr(model, "allow_delete_model_dir", False):
             self.clean_model_dir()
             os.makedirs(self.dir, exist_ok=True)
@@ -45,8 +46,8 @@ class Execution:
         train_samples = self.count(loader, "get_train_sample_count")
         test_samples = self.count(loader, "get_test_sample_count")
 
-        before, total = self.steps(train_samples)
-        counts = {"train_samples": math.ceil(train_samples), "test_samples": math.ceil(test_samples)}
+        before, total, trained_on = self.steps(train_samples)
+        counts = {"train_samples": math.ceil(trained_on), "test_samples": math.ceil(test_samples)}
         _host.begin("train", step=before, total=total, **counts)
         if before < total:
             data = self.call(loader, "get_train_input")
@@ -65,14 +66,13 @@ class Execution:
                 own = self.call(loader, "get_dataloader_summery")
             except NotImplementedError as error:
                 self.accept(error)
-        self.summarize("model", getattr(model, "summery", None))
-        summary = getattr(loader, "summery", None)
+        self.summarize("model", as_text(getattr(model, "summery", None)))
+        summary, own = as_text(getattr(loader, "summery", None)), as_text(own)
         self.summarize("data", summary)
-        if str(own) not in str(summary):
+        if own.strip() != summary.strip():
             self.summarize("data", own)
 
     def call(self, owner, hook, *args, **kwargs):
-        self.seed()
         self.where = hook
         result = getattr(owner, hook)(*args, **kwargs)
         if self.stopping():
@@ -81,12 +81,11 @@ class Execution:
 
     @staticmethod
     def accept(error):
-        """Raises error again unless it is the hook that is not implemented: it, or that of helper, has raised it."""
-        tb = error.__traceback__.tb_next.tb_next
-        direct = tb is None or tb.tb_next is None
-        while tb is not None and tb.tb_next is not None:
+        """Raises error again unless it is the hook that is not implemented: one of its name has raised it."""
+        tb = error.__traceback__
+        while tb.tb_next is not None:
             tb = tb.tb_next
-        if not direct and tb.tb_frame.f_globals.get("__name__") != "mlpipeline.helper":
+        if tb.tb_frame.f_code.co_name not in ("clean_model_dir", "get_dataloader_summery"):
             raise error
 
     def clean_model_dir(self):
@@ -105,9 +104,9 @@ class Execution:
         return count
 
     def steps(self, samples):
-        """The steps that are trained already, and those where training ends."""
+        """The steps that are trained already, those where training ends, and the number of samples."""
         if self.test:
-            return 0, 1
+            return 0, 1, samples
         version = self.call(self.model, "get_current_version") or self.version
         epochs, batch_size = version["epoc_count"], version["batch_size"]
         loader = version["dataloader"] if "dataloader" in version else self.loader
@@ -119,11 +118,11 @@ class Execution:
         total = math.ceil(wanted)
         trained = None if getattr(self.model, "reset_steps", False) else self.call(self.model, "get_trained_step_count")
         if trained is None:
-            return 0, total
+            return 0, total, samples
         trained = _host.as_float(trained)  # a fraction too, of a script that counts epochs
         if not 0 <= trained <= total:
             _host.log("warn", "get_trained_step_count is %g of %d steps" % (trained, total))
-        return total - math.ceil(max(wanted - max(trained, 0), 0)), total
+        return total - math.ceil(max(wanted - max(trained, 0), 0)), total, samples
 
     def evaluate(self, data, samples, get_input):
         steps = 1 if self.test else samples
@@ -143,36 +142,30 @@ class Execution:
         if metrics:
             _host.put("result", set=data, metrics=metrics)
         if rest is not None:
-            try:
-                text = str(rest)
-            except Exception:
-                text = "a " + type_name(rest)
+            text = as_text(rest)
             text = "%s:%s%s" % (label, "\n" if "\n" in text else " ", text)
             self.summarize("run", text)
             _host.log("info", text)
 
     def summarize(self, source, text):
-        lines = [line.rstrip() for line in str(text or "").expandtabs().strip("\n").splitlines()]
+        lines = [line.rstrip() for line in text.expandtabs().strip("\n").splitlines()]
         margin = min([len(line) - len(line.lstrip()) for line in lines if line], default=0)
         text = "\n".join(line[margin:] for line in lines).rstrip()
         for i in range(0, len(text), _host.MAX_TEXT):
             _host.send("summary", source=source, message=text[i:i + _host.MAX_TEXT])
 
     def seed(self):
-        """Seeds the random number generators of the libraries that are imported, each once: a hook may import one."""
+        """Seeds the random number generators of the libraries that are imported, and of others when they are."""
         seed = self.version.get("seed")
-        if seed is None or self.seeded is None:
+        if seed is None:
             return
-        if not isinstance(number(seed), int) or isinstance(seed, bool):
-            self.seeded = None
+        if type(number(seed)) is not int or isinstance(seed, bool):
             _host.log("warn", "nothing is seeded: seed is %s, and no whole number" % text_of(seed)[:100])
             return
-        seed = number(seed)
         for library, how in _SEEDS.items():
-            module = sys.modules.get(library)
-            if module is not None and library not in self.seeded:
-                self.seeded.add(library)
-                how(module, seed)
+            if library in sys.modules:
+                how(sys.modules[library], number(seed))
+        sys.meta_path.insert(0, _SeedOnImport(number(seed)))
 
 
 _SEEDS = {
@@ -180,6 +173,37 @@ _SEEDS = {
     "numpy": lambda numpy, seed: numpy.random.seed(seed % 2**32),
     "torch": lambda torch, seed: torch.manual_seed(seed % 2**64),
 }
+
+
+class _SeedOnImport:
+    """Seeds a library when it has been imported: later than that, the script may have done so itself."""
+
+    def __init__(self, seed):
+        self.seed, self.found = seed, set()
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in _SEEDS or name in self.found:
+            return None
+        self.found.add(name)
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                _SEEDS[name](module, self.seed)
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def as_text(value):
+    """What a script tells in words: any object, None for nothing."""
+    if value is None:
+        return ""
+    try:
+        return str(value)
+    except Exception:
+        return "a " + type_name(value)
 
 
 def _metrics(output):

@@ -23,11 +23,13 @@ _descriptor = None
 _parents = None  # that of the process that this one was forked from
 _child = False  # this process was started by a script
 _warned = False  # that metrics of such a process are not recorded
+_late = []  # lines that could not be written when they came
 _last = 0.0  # time of the last write
 _armed = False  # the ticker is to flush
 _ticker = None  # the lock that wakes it
 _starts = {}  # the constant start of a metric's line, by name
 _progress = 0.0  # time of the last progress
+_furthest = 0  # its step
 
 _before = 0  # steps trained before this run
 _total = 0  # the step at which training ends, 0 outside of it
@@ -114,6 +116,10 @@ def _write(line):
     # A BufferedWriter keeps its state when a signal's KeyboardInterrupt comes out of it, unless the line is longer than
     # its buffer.
     try:
+        if _late:
+            late = b"".join(_late)
+            del _late[:]
+            _out.write(late)
         if len(line) < 60_000:
             _out.write(line)
             return
@@ -125,6 +131,8 @@ def _write(line):
             _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
     except OSError:
         pass
+    except RuntimeError:  # a signal handler of the script's, in the middle of a write
+        _late.append(line)
 
 
 def flush():
@@ -134,7 +142,7 @@ def flush():
     try:
         if _out is not None:
             _out.flush()
-    except OSError:
+    except (OSError, RuntimeError):
         pass
 
 
@@ -191,10 +199,10 @@ def _tick(lock):
 
 def progress(step):
     """Tells that step steps are trained, those of earlier runs included; about 20 times a second."""
-    global _progress
+    global _progress, _furthest
     now = time()
-    if _out is not None and _total and not 0 <= now - _progress < 0.05:
-        _progress = now
+    if _out is not None and _total and step > _furthest and not 0 <= now - _progress < 0.05:
+        _progress, _furthest = now, step
         send("progress", step=step, total=_total)
 
 

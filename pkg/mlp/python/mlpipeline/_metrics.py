@@ -9,8 +9,9 @@ class Metric:
 
     track_average_epoc_count: how many epochs get_tracking_average and its like look back, at least 1."""
 
-    _updates = 0  # calls of update
+    _updates = 0  # calls of update in this phase of the run
     _first = None  # steps that other metrics of the same name have recorded before the first of these
+    _phase = ""
 
     def __init__(self, track_average_epoc_count=1):
         if track_average_epoc_count < 1:
@@ -29,7 +30,13 @@ class Metric:
         self.value += value
         self.epoc_count += count
         self.epoc_value += value
+        if self._phase != _host._prefix:
+            self._phase, self._updates, self._first = _host._prefix, 0, None
         self._updates += 1
+
+    def __getstate__(self):
+        """What is kept of a run is no part of a checkpoint, and none of a copy."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_updates", "_first", "_phase")}
 
     def reset(self):
         """Begins a new average; that of the epoch goes on."""
@@ -90,6 +97,9 @@ class MetricContainer(dict):
             metrics = []
         if not isinstance(metrics, (list, tuple)):
             raise TypeError("metrics is a {}; it must be a list".format(type(metrics).__name__))
+        for name in dir(type(self)):  # a subclass may have some of its own
+            if isinstance(getattr(type(self), name), Metric):
+                self[name] = getattr(type(self), name)
         for item in metrics:
             names, tracked = [item], track_average_epoc_count
             if isinstance(item, dict):
@@ -112,6 +122,15 @@ class MetricContainer(dict):
         if not isinstance(value, Metric):
             raise TypeError("{} is set to a {}; it must be a Metric".format(name, type(value).__name__))
         super().__setitem__(name, value)
+
+    def update(self, *args, **kwargs):
+        for name, value in dict(*args, **kwargs).items():
+            self[name] = value
+
+    def setdefault(self, name, value=None):
+        if name not in self:
+            self[name] = value
+        return self[name]
 
     def _chosen(self, metrics):
         return [(name, metric) for name, metric in self.items() if metrics is None or name in metrics]
@@ -147,8 +166,9 @@ class MetricContainer(dict):
                 full = _host.prefix() + str(name)
                 if metric._first is None:
                     metric._first = _recorded.get(full, 0)
-                _recorded[full] = metric._first + metric._updates
-                step = _host.steps_before() + _recorded[full]
+                step = _recorded[full] = max(_recorded.get(full, 0), metric._first + metric._updates)
+                if not _host.prefix():
+                    step += _host.steps_before()
                 _host.metric(full, step, float(value))
                 last = max(last, step)
         if last and not _host.prefix():

@@ -27,11 +27,12 @@ decode = make_scanner(_Syntax)
 
 def main(models_dir, name, cache=None):
     os.environ.pop("MLPIPELINE_PROTOCOL", None)
-    # Scripts that this one starts find the package too.
+    # Scripts that this one starts find the package too, and what they print comes at once.
+    os.environ["PYTHONUNBUFFERED"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_code.PACKAGE, os.environ.get("PYTHONPATH")]))
     os.set_inheritable(COMMANDS, False)
     _set_handler(_signal.SIGTERM, _stop)
-    _signal.signal = _signal_signal
+    _signal.signal, _signal.getsignal = _signal_signal, _signal_getsignal
     _host.connect("mlpipeline for Python %d.%d.%d" % sys.version_info[:3])
     faulthandler.enable(2)  # a crash below Python says where it was
     os.register_at_fork(after_in_child=_forked)
@@ -59,7 +60,7 @@ def _stop(signum, frame):
     _stopping = True
 
 
-_set_handler = _signal.signal
+_set_handler, _get_handler = _signal.signal, _signal.getsignal
 
 
 def _signal_signal(number, handler):
@@ -71,14 +72,21 @@ def _signal_signal(number, handler):
             global _stopping
             _stopping = True
             own(signum, frame)
-    return _set_handler(number, handler)
+        handler.__wrapped__ = own
+    old = _set_handler(number, handler)
+    return getattr(old, "__wrapped__", old)
+
+
+def _signal_getsignal(number):
+    handler = _get_handler(number)
+    return getattr(handler, "__wrapped__", handler) if number == _signal.SIGTERM else handler
 
 
 def _forked():
     _host.disconnect()
     if _asked is None:
         os.dup2(_host._descriptor, COMMANDS, inheritable=False)  # nothing is to be read there
-    if _signal.getsignal(_signal.SIGTERM) is _stop:
+    if _get_handler(_signal.SIGTERM) is _stop:
         _set_handler(_signal.SIGTERM, _signal.SIG_DFL)
 
 
@@ -223,23 +231,43 @@ def _leave(status):
         atexit._run_exitfuncs()
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
-    _close_files()
-    os._exit(status)
+    try:
+        _drop_script()
+        _flush_files()
+    finally:
+        os._exit(status)
 
 
-def _close_files():
-    """Writes what open files hold in their buffers, as their destruction would. What wraps another file comes before it."""
+def _drop_script():
+    """Lets go of what the script's modules hold, as the end of the interpreter would: files are closed, temporary ones removed.
+    Not while a thread may need it."""
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        return
+    modules = _code.modules()
+    for path in reversed(list(_code.loaded())):
+        modules.get(path, {}).clear()
+
+
+def _flush_files():
+    """Writes what open files still hold in their buffers. What wraps another file comes before it."""
     import gc
     from _io import BufferedRandom, BufferedWriter, FileIO, TextIOWrapper, _IOBase
 
     def depth(file):
-        return 0 if isinstance(file, TextIOWrapper) else 2 if type(file) in (BufferedWriter, BufferedRandom) else 1
+        kind = type(file)
+        if kind in (BufferedWriter, BufferedRandom):
+            return 3
+        return 1 if kind is TextIOWrapper else 2 if kind.__name__ in _COMPRESSED else 0
 
     files = [o for o in gc.get_objects() if issubclass(type(o), _IOBase) and type(o) is not FileIO]
     for file in sorted(files, key=depth):
         try:
             file.flush()
-            if depth(file) < 2 and file.writable() and file.fileno() > 2:
-                file.close()
+            if depth(file) == 2 and file.writable():
+                file.close()  # it writes an end
         except Exception:
             pass
+
+
+_COMPRESSED = "GzipFile", "BZ2File", "LZMAFile"

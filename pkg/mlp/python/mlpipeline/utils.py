@@ -136,6 +136,10 @@ def add_script_dir_to_PATH(current_dir=None):
         log("{} is imported from".format(current_dir))
 
 
+def _collect_related_files(model, root, additional_files=None):
+    """Nothing: copy_related_files knows them. Scripts of 2019 may import it."""
+
+
 def copy_related_files(model, dst_dir):
     """Copies the script and the modules of the project that it has imported to dst_dir, which is made."""
     import shutil

@@ -654,7 +654,7 @@ class ExecutionTest(RunTest):
         with mock.patch.object(_host, "metric") as metric, mock.patch.object(_host, "progress") as progress:
             self.run_(model)
         self.assertEqual([call[0] for call in metric.call_args_list],
-                         [("loss", 4, 0.5), ("train.loss", 4, 0.5), ("test.loss", 4, 0.5)])
+                         [("loss", 4, 0.5), ("train.loss", 1, 0.5), ("test.loss", 1, 0.5)])
         self.assertEqual([call[0] for call in progress.call_args_list], [(4,)])
 
 
