@@ -63,14 +63,19 @@ func (p *Pipeline) expectation(m *model) (finished bool, stale []outputs.Past) {
 	versions := p.History.Versions(m.name)
 	finished = len(versions) > 0
 	for _, past := range versions {
-		switch {
-		case past.Event != outputs.Finished:
+		if past.Event != outputs.Finished {
 			finished = false
-		case m.program.Path != "" && !p.Keep && !p.sameCode(m, past):
+			continue
+		}
+		if m.program.Path == "" || p.Keep {
+			continue
+		}
+		switch p.compareCode(m, past) {
+		case otherCode:
 			finished = false
-			if _, err := p.changedFiles(m, past); err == nil || !m.program.Partial {
-				stale = append(stale, past)
-			}
+			stale = append(stale, past)
+		case unknownCode:
+			finished = false
 		}
 	}
 	return finished, stale

@@ -23,12 +23,12 @@ type model struct {
 	finished bool
 	found    plugin.Model
 	program  plugin.Program
-	suffixes map[string]int  // of its model directories, and how many versions have each
-	plan     []due           // every version that is selected, until the model is opened
-	due      []due           // those that have not been started
-	users    map[string]user // who used a model directory last, by suffix
-	cleans   bool            // a version that starts from scratch may have its model directory emptied
-	same     map[uint64]bool // whether the code of past runs is that of program, by their fingerprint; see sameCode
+	suffixes map[string]int        // of its model directories, and how many versions have each
+	plan     []due                 // every version that is selected, until the model is opened
+	due      []due                 // those that have not been started
+	users    map[string]user       // who used a model directory last, by suffix
+	cleans   bool                  // a version that starts from scratch may have its model directory emptied
+	compared map[uint64]comparison // of the code of past runs with that of program, by their fingerprint; see compareCode
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
@@ -132,7 +132,7 @@ func (p *Pipeline) refresh(m *model) error {
 	if m.program.Fingerprint != result.Program.Fingerprint {
 		m.plan = nil // what was asked ahead was asked of other code
 	}
-	m.found, m.program, m.same = found, result.Program, nil
+	m.found, m.program, m.compared = found, result.Program, nil
 	return nil
 }
 
@@ -260,7 +260,7 @@ func (p *Pipeline) decide(m *model, d *due) {
 	if last, ok := p.History.Last(m.name, d.Name); ok {
 		d.past = &last
 		past.Parameters, past.Code = last.Parameters, last.Code
-		if p.sameCode(m, last) {
+		if p.compareCode(m, last) == sameCode {
 			past.Code = fingerprint(m.program)
 		}
 		switch last.Event {

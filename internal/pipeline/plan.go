@@ -142,22 +142,39 @@ func (p *Pipeline) lastRun(past outputs.Past) (outputs.Run, error) {
 	return p.Folder.ReadRun(e.Run)
 }
 
-// sameCode reports whether the code of m is what it was in a run. Of a program that only tells what it is made of while it
-// runs that is whether the files that the run had loaded are what they were.
-func (p *Pipeline) sameCode(m *model, past outputs.Past) bool {
-	if past.Code == fingerprint(m.program) || !m.program.Partial {
-		return past.Code == fingerprint(m.program)
+// A comparison says how the code of a model is to what it was in a run.
+type comparison int
+
+const (
+	sameCode comparison = iota + 1
+	otherCode
+	unknownCode // it cannot be told without the record of the run: to be safe, it counts as other
+)
+
+// compareCode compares the code of m with that of a run. Of a program that only tells what it is made of while it runs it
+// compares the files that the run had loaded.
+func (p *Pipeline) compareCode(m *model, past outputs.Past) comparison {
+	switch {
+	case past.Code == fingerprint(m.program):
+		return sameCode
+	case !m.program.Partial:
+		return otherCode
 	}
-	same, known := m.same[past.Code]
-	if !known {
-		changed, err := p.changedFiles(m, past)
-		same = err == nil && len(changed) == 0
-		if m.same == nil {
-			m.same = map[uint64]bool{}
+	if m.compared[past.Code] == 0 {
+		if m.compared == nil {
+			m.compared = map[uint64]comparison{}
 		}
-		m.same[past.Code] = same
+		changed, err := p.changedFiles(m, past)
+		switch {
+		case err != nil:
+			m.compared[past.Code] = unknownCode
+		case len(changed) > 0:
+			m.compared[past.Code] = otherCode
+		default:
+			m.compared[past.Code] = sameCode
+		}
 	}
-	return same
+	return m.compared[past.Code]
 }
 
 // changedFiles returns the files of m that are not what they were in a run.

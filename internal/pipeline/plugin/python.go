@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/python"
 )
@@ -99,24 +101,34 @@ func (b *Builder) Setup(ctx context.Context) (s Setup) {
 	return s
 }
 
-// pythonPackage returns the folder of the cache that has the Python package, with nothing amiss in it.
-func (c cache) pythonPackage() (string, error) {
-	files := map[string]string{}
-	err := fs.WalkDir(python.Files, ".", func(name string, d fs.DirEntry, err error) error {
+// pythonSource is the Python package that the program carries, and the hash of it.
+var pythonSource = sync.OnceValues(func() (s sdkSource, err error) {
+	s.files = map[string]string{}
+	err = fs.WalkDir(python.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := fs.ReadFile(python.Files, name)
-		files[name] = string(text)
+		s.files[name] = string(text)
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("read the Python package: %w", err)
+		return s, fmt.Errorf("read the Python package: %w", err)
 	}
 	h := sha256.New()
-	writeMap(h, "python", files)
-	dir := filepath.Join(c.dir, "python", sum16(h))
-	if err := extract(files, dir); err != nil {
+	writeMap(h, "python", s.files)
+	s.hash = sum16(h)
+	return s, nil
+})
+
+// pythonPackage returns the folder of the cache that has the Python package, with nothing amiss in it.
+func (c cache) pythonPackage() (string, error) {
+	source, err := pythonSource()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(c.dir, "python", source.hash)
+	if err := extract(source.files, dir); err != nil {
 		return "", c.fail(err)
 	}
 	if info, err := os.Stat(dir); err == nil {
@@ -156,9 +168,7 @@ func (r *run) script(m Model) (Program, error) {
 // known with another content, by the name that they have in Files.
 func (p *Program) Load(modelsDir string, files map[string]string) (changed []string) {
 	all := map[string]string{}
-	for name, sum := range p.Files {
-		all[name] = sum
-	}
+	maps.Copy(all, p.Files)
 	for path, sum := range files {
 		name := fileName(modelsDir, path)
 		if was, known := all[name]; known && was != sum {
@@ -204,8 +214,6 @@ func (p Program) Now(modelsDir string, files map[string]string) map[string]strin
 			now[name] = sum
 		}
 	}
-	for name, sum := range p.Files {
-		now[name] = sum
-	}
+	maps.Copy(now, p.Files)
 	return now
 }

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// sdkSource is the SDK as models are built against it: by path in its module, go.mod included.
+// sdkSource is what the program carries for models: the SDK as Go models are built against it, by path in its module, go.mod
+// included; or the Python package.
 type sdkSource struct {
 	files map[string]string
 	hash  string

@@ -156,16 +156,17 @@ class Execution:
 
     def seed(self):
         """Seeds the random number generators of the libraries that are imported, and of others when they are."""
-        seed = self.version.get("seed")
-        if seed is None:
+        given = self.version.get("seed")
+        if given is None:
             return
-        if type(number(seed)) is not int or isinstance(seed, bool):
-            _host.log("warn", "nothing is seeded: seed is %s, and no whole number" % text_of(seed)[:100])
+        seed = number(given)
+        if type(seed) is not int or isinstance(given, bool):
+            _host.log("warn", "nothing is seeded: seed is %s, and no whole number" % text_of(given)[:100])
             return
         for library, how in _SEEDS.items():
             if library in sys.modules:
-                how(sys.modules[library], number(seed))
-        sys.meta_path.insert(0, _SeedOnImport(number(seed)))
+                how(sys.modules[library], seed)
+        sys.meta_path.insert(0, _SeedOnImport(seed))
 
 
 _SEEDS = {

@@ -214,16 +214,21 @@ def log(level, message):
             import re
             text = re.sub("\x1b\\[[0-9;]*m", "", text)
         if sys.stdout is not None:
-            sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+            sys.stdout.write(_line(text))
         return
     if level == "info":  # printed, it keeps its place among what the script prints
         try:
-            sys.__stdout__.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+            sys.__stdout__.write(_line(text))
             return
         except (AttributeError, OSError, ValueError):  # there is no output any more
             pass
     for i in range(0, len(text), MAX_TEXT):
         send("log", level=level, message=text[i:i + MAX_TEXT])
+
+
+def _line(text):
+    """text as it can be printed: a lone surrogate, of an odd file name, cannot."""
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def begin(phase, prefix="", **fields):

@@ -150,7 +150,8 @@ class MetricContainer(dict):
         those that were updated meanwhile; and returns the text.
 
         They are recorded by step, which is the number of calls of update, one a batch, and the steps before this run. A
-        container that is made anew for each epoch goes on where the one before ended. In an evaluation their names begin with "train." or "test.".
+        container that is made anew for each epoch goes on where the one before ended. In an evaluation their names begin with
+        "train." or "test.".
         A row has at most items_per_row metrics and charachters_per_row characters."""
         from mlpipeline.utils import log
         rows, items, last = [], 0, 0
