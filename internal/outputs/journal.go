@@ -20,6 +20,8 @@ const JournalFormat = 1
 // Kinds of Event.
 const (
 	Opened      = "journal" // the first line of a journal
+	Begin       = "begin"   // an execution has begun
+	End         = "end"     // it has ended
 	Started     = "started"
 	Finished    = "finished"
 	Failed      = "failed"
@@ -37,12 +39,18 @@ type Event struct {
 	Parameters string `json:"parameters"` // hash of the version's own parameters, 16 hex digits
 	Code       string `json:"code"`       // fingerprint of the model's code, 16 hex digits
 
-	Dir     string  `json:"dir,omitempty"`     // started: the model directory, relative to the outputs folder
-	Resumes string  `json:"resumes,omitempty"` // started: the run whose training it continues
-	Step    int64   `json:"step,omitempty"`    // steps that were trained in all when the run ended
-	Seconds float64 `json:"seconds,omitempty"` // how long it ran
-	Results Results `json:"results,omitempty"` // finished
-	Cause   string  `json:"cause,omitempty"`   // failed, interrupted
+	Params  json.RawMessage `json:"params,omitempty"`  // the version's own: started; failed without having started; in a last event when they have changed since
+	Dir     string          `json:"dir,omitempty"`     // started: the model directory, relative to the outputs folder
+	Resumes string          `json:"resumes,omitempty"` // started: the run whose training it continues
+	Step    int64           `json:"step,omitempty"`    // steps that were trained in all when the run ended
+	Seconds float64         `json:"seconds,omitempty"` // how long it, or the execution, took
+	Results Results         `json:"results,omitempty"` // finished
+	Cause   string          `json:"cause,omitempty"`   // failed, interrupted
+	Git     *Git            `json:"git,omitempty"`     // finished, failed, interrupted
+
+	PID     int    `json:"pid,omitempty"`     // begin
+	Command string `json:"command,omitempty"` // begin
+	Tally   *Tally `json:"tally,omitempty"`   // end
 
 	Format int    `json:"format,omitempty"` // journal: the version of the format
 	Host   string `json:"host,omitempty"`   // journal: who writes it
