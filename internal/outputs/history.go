@@ -112,6 +112,31 @@ func (p Past) Read() (Event, error) {
 	return e, nil
 }
 
+// lately is how many bytes at the end of a journal Lately looks at.
+const lately = 512 << 10
+
+// Lately hands each the last events of a kind of all journals. What cannot be read is passed over.
+func (f Folder) Lately(kind string, each func(Event)) {
+	start := []byte(`{"event":"` + kind + `"`)
+	for _, path := range f.historyFiles() {
+		file, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		if info, err := file.Stat(); err == nil && info.Size() > lately {
+			file.Seek(-lately, io.SeekEnd) // in the middle of a line, that is none then
+		}
+		text, _ := io.ReadAll(io.LimitReader(file, lately))
+		file.Close()
+		for line := range bytes.Lines(text) {
+			var e Event
+			if bytes.HasPrefix(line, start) && json.Unmarshal(line, &e) == nil {
+				each(e)
+			}
+		}
+	}
+}
+
 // read reads one journal.
 func (h *History) read(path string) error {
 	file, err := os.Open(path)

@@ -40,6 +40,7 @@ type Event struct {
 	Code       string `json:"code"`       // fingerprint of the model's code, 16 hex digits
 
 	Params  json.RawMessage `json:"params,omitempty"`  // the version's own: started; failed without having started; in a last event when they have changed since
+	Order   int             `json:"order,omitempty"`   // with params: the place of the version in its model
 	Dir     string          `json:"dir,omitempty"`     // started: the model directory, relative to the outputs folder
 	Resumes string          `json:"resumes,omitempty"` // started: the run whose training it continues
 	Step    int64           `json:"step,omitempty"`    // steps that were trained in all when the run ended
@@ -152,7 +153,13 @@ func mend(file *os.File) (torn string, empty bool, err error) {
 }
 
 // Append writes one event. When it returns, the event has reached the disk.
-func (j *Journal) Append(e Event) error {
+func (j *Journal) Append(e Event) error { return j.append(e, syncData) }
+
+// Mark writes an event that nothing is lost with: it reaches the disk with the next one that is appended, or when the system
+// sees fit.
+func (j *Journal) Mark(e Event) error { return j.append(e, func(*os.File) error { return nil }) }
+
+func (j *Journal) append(e Event, sync func(*os.File) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	line, err := json.Marshal(e)
@@ -166,7 +173,7 @@ func (j *Journal) Append(e Event) error {
 		}
 		return fmt.Errorf("write history: %w", err)
 	}
-	if err := syncData(j.file); err != nil {
+	if err := sync(j.file); err != nil {
 		return fmt.Errorf("write history: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // modelFailed records that m could not be run at all.
@@ -49,14 +50,25 @@ func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
 	if d.Duplicate {
 		name = ""
 	}
-	if p.Recorder != nil {
-		p.fatal(p.Recorder.Append(outputs.Event{
-			Event: outputs.Failed, Model: m.name, Version: name, Time: outputs.Time{Time: time.Now()},
-			Parameters: hex(d.Hash), Code: m.program.Fingerprint, Cause: cut(failure.Cause, keptLine),
-		}))
+	now := outputs.Time{Time: time.Now()}
+	run := outputs.Run{
+		ID: outputs.NewRunID(now.Time), Model: m.name, Version: label, Status: outputs.Failed, Mode: wire.ModeExecution,
+		Parameters: d.Parameters, ParametersHash: hex(d.Hash), Host: p.Folder.Host, User: p.User, Pipeline: p.Program,
+		Code: outputs.Code{Fingerprint: m.program.Fingerprint, Files: m.program.Files}, Data: outputs.Data{Loader: d.DataLoader},
+		Started: now, Ended: &now, Failure: failure,
 	}
-	p.report(Report{Event: RunFailed, Model: m.name, Version: label, Failure: failure})
-	p.failed(m.name, label, failure.Cause)
+	if p.Recorder != nil {
+		_, err := p.Recorder.Record(run)
+		if err == nil {
+			err = p.Recorder.Append(outputs.Event{
+				Event: outputs.Failed, Model: m.name, Version: name, Run: run.ID, Time: now,
+				Parameters: hex(d.Hash), Code: m.program.Fingerprint, Params: d.Parameters, Order: d.Order, Cause: cut(failure.Cause, keptLine),
+			})
+		}
+		p.fatal(err)
+	}
+	p.report(Report{Event: RunFailed, Model: m.name, Version: label, Run: run.ID, Failure: failure})
+	p.failed(Failure{run.ID, m.name, label, failure.Cause})
 }
 
 // whyNotStarted says what err means for the file that could not be started: the system blames the file for its #! line.

@@ -62,21 +62,25 @@ func (p *Pipeline) next() *run {
 					default:
 						p.modelFailed(m, err)
 					}
-					m.finished = true
+					p.finish(m)
 					break
 				}
 			}
 			i := slices.IndexFunc(m.due, func(d due) bool { return !p.busy(p.dir(m, d)) })
 			if i < 0 {
-				m.finished = len(m.due) == 0
+				if len(m.due) == 0 {
+					p.finish(m)
+				}
 				break
 			}
 			d := m.due[i]
+			p.mu.Lock()
 			if i == 0 {
 				m.due = m.due[1:] // the usual case, that costs the same however many there are
 			} else {
 				m.due = slices.Delete(m.due, i, i+1)
 			}
+			p.mu.Unlock()
 			if p.overtaken(m, &d) {
 				p.skipped(m, d)
 				continue
@@ -85,6 +89,12 @@ func (p *Pipeline) next() *run {
 		}
 	}
 	return nil
+}
+
+func (p *Pipeline) finish(m *model) {
+	p.mu.Lock()
+	m.finished = true
+	p.mu.Unlock()
 }
 
 // overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.
@@ -146,20 +156,22 @@ func (p *Pipeline) open(m *model) error {
 			return err
 		}
 	}
-	m.opened = true
 	m.git = sync.OnceValue(func() *outputs.Git { return gitState(m.found.Path, p.Project.OutputsDir) })
 	p.warnShared(m)
+	var ready []due
 	for _, d := range m.plan {
 		switch {
 		case d.why == version.Refused:
 			p.refused(m, d)
 		case d.why.Due():
-			m.due = append(m.due, d)
+			ready = append(ready, d)
 		default:
 			p.skipped(m, d)
 		}
 	}
-	m.plan = nil
+	p.mu.Lock()
+	m.opened, m.due, m.plan = true, ready, nil
+	p.mu.Unlock()
 	if len(m.due) == 0 {
 		m.close(p)
 	} else if p.Recorder != nil {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +45,7 @@ type Pipeline struct {
 	User    string
 
 	ctx       context.Context // ends when no other version is to start
+	started   time.Time
 	models    map[string]*model
 	queue     []string // names of models, in the order in force
 	blacklist bool     // they were found, not listed
@@ -52,11 +54,15 @@ type Pipeline struct {
 	planning  bool   // it is only said what would run
 	begun     bool   // a run has been started
 	temp      string // where test mode has its model directories
-	summary   Summary
+	forecast  forecast
+	reasons   reasons
 
-	mu     sync.Mutex
-	warned map[string]bool
-	err    error // why nothing can be recorded any more
+	// mu guards what follows, and besides what State looks at while the loop changes it: models, queue and running above, and
+	// of each model opened, finished and due.
+	mu      sync.Mutex
+	summary Summary
+	warned  map[string]bool
+	err     error // why nothing can be recorded any more
 }
 
 // Run runs everything that is due. The error is one of the pipeline itself: nothing of it could be started, or its
@@ -68,6 +74,8 @@ func (p *Pipeline) Run() (Summary, error) {
 		return p.summary, err
 	}
 	p.log("info", fmt.Sprintf("mlpipeline %s starts, pid %d", p.Program, os.Getpid()))
+	p.mark(outputs.Event{Event: outputs.Begin, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
+	endStatus := p.writeStatus()
 	p.build()
 	p.openFinished()
 	for {
@@ -83,7 +91,13 @@ func (p *Pipeline) Run() (Summary, error) {
 		}
 		p.wait()
 	}
+	p.mu.Lock()
 	p.summary.Left = p.ctx.Err() != nil
+	p.summary.Seconds = time.Since(p.started).Seconds()
+	p.mu.Unlock()
+	tally := p.State().Queue
+	p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
+	endStatus()
 	p.report(Report{Event: Ended, Summary: &p.summary})
 	return p.summary, errors.Join(p.err, p.nothing())
 }
@@ -91,6 +105,7 @@ func (p *Pipeline) Run() (Summary, error) {
 // begin makes what a call needs. The caller calls done in any case.
 func (p *Pipeline) begin() (done func(), err error) {
 	p.ctx = p.Stop.ctx
+	p.started = time.Now()
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
 	p.ended = make(chan *run)
 	if !p.Execute {
@@ -140,7 +155,9 @@ func (p *Pipeline) reload() {
 
 // start starts a run. Its end comes through p.ended.
 func (p *Pipeline) start(r *run) {
+	p.mu.Lock()
 	p.running[r], p.begun = true, true
+	p.mu.Unlock()
 	go func() {
 		r.do()
 		p.ended <- r
@@ -152,22 +169,30 @@ func (p *Pipeline) wait() {
 	select {
 	case <-p.Queue.Changed():
 	case r := <-p.ended:
+		p.mu.Lock()
 		delete(p.running, r)
 		switch r.Status {
 		case outputs.Finished:
 			p.summary.Finished++
 		case outputs.Interrupted:
 			p.summary.Interrupted++
+		}
+		p.mu.Unlock()
+		switch r.Status {
+		case outputs.Finished:
+			p.forecast.add(r.Model, r.Seconds)
 		case outputs.Failed:
-			p.failed(r.Model, r.Version, r.Failure.Cause)
+			p.failed(Failure{r.ID, r.Model, r.Version, r.Failure.Cause})
 		}
 	}
 }
 
 // failed counts a failure. In test mode it is the end.
-func (p *Pipeline) failed(model, version, cause string) {
+func (p *Pipeline) failed(f Failure) {
+	p.mu.Lock()
 	p.summary.Failed++
-	p.summary.Failures = append(p.summary.Failures, Failure{model, version, cause})
+	p.summary.Failures = append(p.summary.Failures, f)
+	p.mu.Unlock()
 	if !p.Execute {
 		p.Stop.Raise(Killing)
 	}
@@ -190,6 +215,15 @@ func (p *Pipeline) nothing() error {
 type UsageError struct{ Msg, Hint string }
 
 func (e *UsageError) Error() string { return e.Msg }
+
+// mark notes in the history what concerns no version.
+func (p *Pipeline) mark(e outputs.Event) {
+	if p.Recorder == nil {
+		return
+	}
+	e.Time = outputs.Time{Time: time.Now()}
+	p.fatal(p.Recorder.Mark(e))
+}
 
 // fatal notes that results cannot be written any more. No other version starts.
 func (p *Pipeline) fatal(err error) {

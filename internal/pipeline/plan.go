@@ -226,7 +226,9 @@ func (p *Pipeline) noticeStale(m *model, stale []outputs.Past) {
 }
 
 func (p *Pipeline) skipped(m *model, d due) {
+	p.mu.Lock()
 	p.summary.Skipped++
+	p.mu.Unlock()
 	p.report(Report{Event: Skipped, Model: m.name, Version: d.Name, Reason: p.reason(m, d)})
 }
 

@@ -16,20 +16,22 @@ import (
 
 // setQueue makes queue the one in force.
 func (p *Pipeline) setQueue(queue config.Queue) {
-	p.queue = queue.Names
+	names := queue.Names
 	if queue.Blacklist {
 		found, err := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
 		if err != nil {
 			p.warn(err.Error())
 		}
-		p.queue = nil
+		names = nil
 		for _, m := range found {
 			if !slices.Contains(queue.Names, m.Name) && !slices.Contains(queue.Names, m.File) {
-				p.queue = append(p.queue, m.Name)
+				names = append(names, m.Name)
 			}
 		}
 	}
-	p.blacklist = queue.Blacklist
+	p.mu.Lock()
+	p.queue, p.blacklist = names, queue.Blacklist
+	p.mu.Unlock()
 	for i, name := range queue.Names {
 		p.checkName(name, queue.Lines[i])
 	}
@@ -79,8 +81,10 @@ func (p *Pipeline) selected() []*model {
 				continue
 			}
 			m = &model{name: name}
+			p.mu.Lock()
 			p.models[name] = m
 			p.summary.models++
+			p.mu.Unlock()
 		}
 		if p.Models.Has(name) {
 			models = append(models, m)

@@ -53,14 +53,20 @@ type Summary struct {
 	Interrupted int       `json:"interrupted"`
 	Skipped     int       `json:"skipped"`
 	Left        bool      `json:"left,omitempty"` // it was stopped before all was done
+	Seconds     float64   `json:"seconds"`
 	Failures    []Failure `json:"failures,omitempty"`
 
 	models   int // that were found
 	selected int // versions that the patterns of the call select
 }
 
+func (s Summary) tally() outputs.Tally {
+	return outputs.Tally{Finished: s.Finished, Failed: s.Failed, Interrupted: s.Interrupted, Skipped: s.Skipped}
+}
+
 // A Failure names a version, or with an empty Version a model, that failed.
 type Failure struct {
+	Run     string `json:"run,omitempty"`
 	Model   string `json:"model"`
 	Version string `json:"version,omitempty"`
 	Cause   string `json:"cause"`

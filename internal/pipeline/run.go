@@ -23,6 +23,8 @@ type run struct {
 	talk  *talk // the process that told the versions, or nil: then one is started
 
 	outputs.Run
+	live   live
+	told   string          // the hash of the parameters that the history knows
 	record *outputs.Record // nil when nothing is written
 	begun  bool            // the model has been told to run
 	noted  bool            // the history knows that it has started
@@ -142,7 +144,9 @@ func (r *run) begin() error {
 	r.talk.printed.begin(func(level, line string) {
 		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line, Level: level})
 	}, record, flush)
-	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: p.reason(r.model, r.due)})
+	reason := p.reason(r.model, r.due)
+	r.live.begin(r, reason)
+	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: reason})
 	r.talk.Warn = func(text string) { p.warn(r.name + ": " + text) }
 	r.begun = true
 	return r.talk.Run(wire.Command{Model: r.Model, Version: r.Version, Mode: r.Mode, Dir: r.dir, Clean: clean})
@@ -152,13 +156,13 @@ func (r *run) begin() error {
 // its model directory first this is not said before that is done. Until then the directory may hold the checkpoint of
 // other parameters or other code, and the version has to start from scratch once more.
 func (r *run) note() error {
-	r.noted = true
+	r.noted, r.told = true, r.ParametersHash
 	if r.p.Recorder == nil {
 		return nil
 	}
 	err := r.p.Recorder.Append(outputs.Event{
 		Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.later(),
-		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Dir: r.Dir, Resumes: r.Resumes,
+		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Params: r.Parameters, Order: r.due.Order, Dir: r.Dir, Resumes: r.Resumes,
 	})
 	r.p.fatal(err)
 	return err
@@ -197,6 +201,7 @@ func (r *run) follow() (ending, Exit) {
 			if r.phase == wire.PhaseTrain && e.Step <= r.Steps.Total {
 				r.Steps.Done = max(r.Steps.Done, e.Step)
 			}
+			r.live.metric(point, e.Step)
 			if r.record != nil {
 				r.p.fatal(r.record.Metric(point))
 			}
@@ -268,24 +273,28 @@ func (r *run) take(e wire.Event) {
 			}
 			r.Data.TrainSamples, r.Data.TestSamples = e.TrainSamples, e.TestSamples
 		}
+		r.live.phase(e.Phase, e.Step, e.Total)
 		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: e.Phase, Step: e.Step, Total: e.Total})
 	case wire.Progress:
 		if r.phase == wire.PhaseTrain {
 			r.Steps.Done = e.Step
 		}
+		r.live.progress(e.Step, e.Total)
 		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: r.phase, Step: e.Step, Total: e.Total})
 	case wire.MetricPoint:
 		if e.Time == 0 {
 			e.Time = time.Now().UnixMilli()
 		}
+		point := wire.AppendPoint(nil, wire.Point{Name: e.Name, Step: e.Step, Value: float64(*e.Value), Time: e.Time})
+		r.live.metric(point, e.Step)
 		if r.record != nil {
-			r.p.fatal(r.record.Metric(wire.AppendPoint(nil, wire.Point{Name: e.Name, Step: e.Step, Value: float64(*e.Value), Time: e.Time})))
+			r.p.fatal(r.record.Metric(point))
 		}
 	case wire.Code:
 		r.loaded(e.Files)
 	case wire.VersionInfo:
 		if e.Version != nil {
-			r.told(*e.Version, e.Error)
+			r.versionTold(*e.Version, e.Error)
 		}
 	case wire.Log:
 		r.talk.printed.log(e.Level, outputs.CleanLines(e.Message))
@@ -321,8 +330,8 @@ func (r *run) loaded(files map[string]string) {
 	r.Code.Files, r.Code.Fingerprint = program.Files, program.Fingerprint
 }
 
-// told takes in the version as the process that runs it knows it: an edited script may have given it other parameters.
-func (r *run) told(v wire.Version, refused string) {
+// versionTold takes in the version as the process that runs it knows it: an edited script may have given it other parameters.
+func (r *run) versionTold(v wire.Version, refused string) {
 	var l version.List
 	l.Add(v, refused)
 	now := l.Sorted()[0]
@@ -424,7 +433,10 @@ func (r *run) writeTo(recorder *outputs.Recorder) (err error) {
 	}
 	event := outputs.Event{
 		Event: r.Status, Model: r.Model, Version: r.Version, Run: r.ID, Time: *r.Ended,
-		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Step: r.Steps.Done, Seconds: r.Seconds,
+		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Step: r.Steps.Done, Seconds: r.Seconds, Git: r.Code.Git,
+	}
+	if r.told != r.ParametersHash {
+		event.Params, event.Order = r.Parameters, r.due.Order
 	}
 	if r.Status == outputs.Finished {
 		event.Results = r.Results

@@ -1,0 +1,138 @@
+package pipeline
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+)
+
+// State returns what this call is doing and has done so far. It may be called by several goroutines, from when Run begins.
+func (p *Pipeline) State() outputs.Status {
+	now := time.Now()
+	s := outputs.Status{
+		Host: p.Folder.Host, PID: os.Getpid(), User: p.User, Command: strings.Join(os.Args, " "), Jobs: p.Jobs,
+		Stopping: [...]string{"", "finishing", "stopping", "killing"}[p.Stop.Level()],
+	}
+	next, loads := p.look(&s, now)
+	for _, w := range next {
+		n := outputs.Next{Model: w.model.name}
+		if w.due.Version != nil {
+			n.Version, n.Reason = w.due.Label(), p.reasons.of(p, w)
+		}
+		s.Next = append(s.Next, n)
+	}
+	if len(s.Running)+len(loads) > 0 {
+		p.forecast.recall(p.Folder)
+		s.Queue.Ends = p.forecast.ends(now, p.Jobs, s.Running, loads)
+	}
+	return s
+}
+
+// A waiting is a version whose turn will come or, with an empty due, a model that has not been asked for its versions.
+type waiting struct {
+	model *model
+	due   due
+}
+
+// look takes into s what the loop knows, and returns what waits: the first, and how much of each model.
+func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, loads []load) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Started = outputs.Time{Time: p.started}
+	s.Queue = p.summary.tally()
+	s.Queue.Running = len(p.running)
+	for _, f := range p.summary.Failures[max(0, len(p.summary.Failures)-outputs.MaxNext):] {
+		s.Failures = append(s.Failures, outputs.Fault(f))
+	}
+	for r := range p.running {
+		if l, ok := r.live.look(now); ok {
+			s.Running = append(s.Running, l)
+		}
+	}
+	slices.SortFunc(s.Running, func(a, b outputs.Live) int {
+		return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Run, b.Run))
+	})
+	for _, name := range p.queue {
+		m := p.models[name]
+		switch {
+		case m == nil || m.finished || !p.Models.Has(name):
+		case m.opened:
+			s.Queue.Waiting += len(m.due)
+			loads = append(loads, load{model: name, count: len(m.due)})
+			for _, d := range m.due[:min(len(m.due), outputs.MaxNext-len(next))] {
+				next = append(next, waiting{m, d})
+			}
+		default:
+			s.Queue.Unknown++
+			if len(next) < outputs.MaxNext {
+				next = append(next, waiting{m, due{}})
+			}
+		}
+	}
+	if p.Stop.Level() > Going {
+		return nil, nil // what waits will not run in this call
+	}
+	return next, loads
+}
+
+// reasons remembers why the versions that come next are due: to find out can take reading files.
+type reasons struct {
+	mu    sync.Mutex
+	known map[*version.Version]string
+}
+
+func (r *reasons) of(p *Pipeline, w waiting) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reason, ok := r.known[w.due.Version]; ok {
+		return reason
+	}
+	if r.known == nil || len(r.known) > 10*outputs.MaxNext {
+		r.known = map[*version.Version]string{}
+	}
+	reason := p.reason(w.model, w.due)
+	r.known[w.due.Version] = reason
+	return reason
+}
+
+// statusPace is how often the status file is written.
+const statusPace = time.Second
+
+// writeStatus keeps the status file up to date until the returned function is called, which writes it for the last time.
+func (p *Pipeline) writeStatus() (end func()) {
+	if p.Recorder == nil {
+		return func() {}
+	}
+	write := func(s outputs.Status) {
+		if err := p.Folder.WriteStatus(s); err != nil {
+			p.warn(err.Error()) // a copy for readers: the night goes on
+		}
+	}
+	done, written := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(written)
+		ticker := time.NewTicker(statusPace)
+		defer ticker.Stop()
+		for {
+			write(p.State())
+			select {
+			case <-ticker.C:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-written
+		s := p.State()
+		s.Next, s.Ended = nil, &outputs.Time{Time: time.Now()}
+		write(s)
+	}
+}
