@@ -21,6 +21,7 @@
 //	grace=30s                a duration, 0 allowed
 //	on_code_change=rerun     or keep
 //	python=python3           found on PATH, or relative to the file's folder when it holds a /
+//	metric=                  what versions are judged by: test.accuracy, or with its goal min test.loss
 //
 // A queue file holds a switch and two lists, one name a line, of which the one that the switch picks must be there:
 //

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type Project struct {
 	Grace            time.Duration
 	KeepOnCodeChange bool   // on_code_change=keep
 	Python           string // a name to be found on PATH, or a path
+	Metric           string // what versions are judged by, as test.accuracy; empty: what the runs suggest
+	MetricGoal       string // min or max; empty: what the name of the metric suggests
 }
 
 var projectForm = form{{"MLP", []key{
@@ -33,6 +36,7 @@ var projectForm = form{{"MLP", []key{
 	{name: "grace", example: "30s"},
 	{name: "on_code_change", example: "rerun"},
 	{name: "python", example: "python3"},
+	{name: "metric", example: "test.accuracy", optional: true},
 }}}
 
 const missingProject = "create it in the project's folder (an empty file will do), or name that folder with -C DIR"
@@ -145,7 +149,24 @@ func parseProject(dir string, data []byte) (Project, error) {
 			}
 		}
 	}
+	if value, line := src.value("MLP", "metric"); value != "" {
+		var ok bool
+		if p.MetricGoal, p.Metric, ok = parseMetric(value); !ok {
+			return fail(line, "write test.accuracy, train.loss or training.loss; with its goal: min test.loss", "metric=%s is no metric of a result", show(value))
+		}
+	}
 	return p, nil
+}
+
+// parseMetric takes "min test.loss" apart; the goal may be left out.
+func parseMetric(value string) (goal, metric string, ok bool) {
+	goal, metric, _ = strings.Cut(value, " ")
+	if goal != "min" && goal != "max" {
+		goal, metric = "", value
+	}
+	metric = strings.TrimSpace(metric)
+	set, name, _ := strings.Cut(metric, ".")
+	return goal, metric, name != "" && slices.Contains([]string{"test", "train", "training"}, set)
 }
 
 // expand makes a path from a file in dir absolute.

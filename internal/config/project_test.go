@@ -54,6 +54,9 @@ func TestLoad(t *testing.T) {
 			p.Grace, p.Python = 5*time.Minute, p.Dir+"/venv/bin/python"
 		}},
 		{"[MLP]\ntimeout=\npython=/opt/py\n", func(p *Project) { p.Python = "/opt/py" }},
+		{"[MLP]\nmetric=test.accuracy\n", func(p *Project) { p.Metric = "test.accuracy" }},
+		{"[MLP]\nmetric = min  train.top 5 error ; %\n", func(p *Project) { p.MetricGoal, p.Metric = "min", "train.top 5 error" }},
+		{"[MLP]\nmetric=\n", func(*Project) {}},
 		{"[MLP]\npython=~/py/bin/python\n", func(p *Project) { p.Python = home + "/py/bin/python" }},
 	} {
 		dir := project(t, c.text)
@@ -69,7 +72,9 @@ func TestLoad(t *testing.T) {
 func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"[MLP]\nmodel_dir=x\n", "mlp.config:2: unknown key model_dir; did you mean models_dir?"},
-		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, grace, on_code_change, python"},
+		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, grace, on_code_change, python, metric"},
+		{"[MLP]\nmetric=accuracy\n", "mlp.config:2: metric=accuracy is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
+		{"[MLP]\nmetric=least test.loss\n", "mlp.config:2: metric=least test.loss is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nJobs=3\n", "mlp.config:2: unknown key Jobs; did you mean jobs?"},
 		{"[MLP]\n=3\n", "mlp.config:2: =3 has no key; write key=value"},
 		{"[LOGGER]\n", "mlp.config:1: unknown section [LOGGER]; known are [MLP]"},
