@@ -28,11 +28,12 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"cmd/mlpipeline": {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/plugin", "internal/version", "pkg/mlp/wire"},
+	"cmd/mlpipeline": {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/plugin", "internal/runs", "internal/version", "pkg/mlp/wire"},
 		"the program puts everything together; nothing imports it"},
 	"internal/config":          {nil, "plain values come out of it; whoever wants them takes them"},
 	"internal/version":         {[]string{"pkg/mlp/wire"}, "what is due is computed from plain values; of the protocol it needs the form of a version"},
 	"internal/outputs":         {[]string{"pkg/mlp/wire"}, "it knows no processes, so that runs can be read without a pipeline; of the protocol it needs the notation of metrics"},
+	"internal/runs":            {[]string{"internal/outputs", "internal/version", "pkg/mlp/wire"}, "readers of what has run; of what is due they need the patterns that select versions"},
 	"internal/pipeline":        {[]string{"internal/config", "internal/outputs", "internal/pipeline/plugin", "internal/version", "pkg/mlp/wire"}, "the loop; it knows executors by an interface only"},
 	"internal/pipeline/plugin": {[]string{"pkg", "pkg/mlp/python", "pkg/mlp/wire"}, "from a name to a process that talks; it carries the SDK to build models with"},
 	"internal/pipeline/local":  {[]string{"internal/pipeline", "pkg/mlp/wire"}, "an executor; another is written without a look at it"},

@@ -106,3 +106,14 @@ func (f Folder) Executing(host string) bool {
 	lock.Close()
 	return err == nil && !ok
 }
+
+// Executor returns the process id of the execution that holds the lock of host, as far as Executing knows of it. It is 0
+// when it has not been written down.
+func (f Folder) Executor(host string) (pid int, ok bool) {
+	if !f.Executing(host) {
+		return 0, false
+	}
+	text, _ := os.ReadFile(lockFile(f.Dir, host))
+	fmt.Sscanf(string(text), "pid %d", &pid)
+	return pid, true
+}

@@ -171,10 +171,10 @@ func (h *History) read(path string) error {
 		switch {
 		case number == 1 && l.host != "" && l.host != host:
 			// A copy that somebody made, or a folder that is synchronised, is no journal of its own.
-			h.Warnings = append(h.Warnings, fmt.Sprintf("%s: it is a copy of the history of %s, not that of a host %s; it is left out", path, l.host, host))
+			h.Warnings = append(h.Warnings, copyOfHistory(path, l.host, host))
 			return nil
 		case !ok:
-			h.Warnings = append(h.Warnings, fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number))
+			h.Warnings = append(h.Warnings, badLine(path, number))
 		case l.format > JournalFormat:
 			return newerFormat(path, number, l.format)
 		case l.event != "" && len(l.version) > 0:
@@ -182,6 +182,14 @@ func (h *History) read(path string) error {
 		}
 		offset += length
 	}
+}
+
+func copyOfHistory(path, of, host string) string {
+	return fmt.Sprintf("%s: it is a copy of the history of %s, not that of a host %s; it is left out", path, of, host)
+}
+
+func badLine(path string, number int) string {
+	return fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number)
 }
 
 // add takes the event in, unless another host has told of a later one.
@@ -297,18 +305,20 @@ func scanHex(b []byte) (n uint64, ok bool) {
 }
 
 // scanTime reads a time in the notation of journalTime.
-func scanTime(b []byte) (ms int64, ok bool) {
+func scanTime[text []byte | string](b text) (ms int64, ok bool) {
 	if len(b) != len(journalTime) || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[23] != 'Z' {
 		return 0, false
 	}
 	ok = true
 	number := func(from, to int) (n int) {
-		for _, c := range b[from:to] {
-			ok = ok && '0' <= c && c <= '9'
-			n = n*10 + int(c-'0')
+		for i := from; i < to; i++ {
+			ok = ok && '0' <= b[i] && b[i] <= '9'
+			n = n*10 + int(b[i]-'0')
 		}
 		return n
 	}
-	t := time.Date(number(0, 4), time.Month(number(5, 7)), number(8, 10), number(11, 13), number(14, 16), number(17, 19), number(20, 23)*1e6, time.UTC)
+	month, day, hour, minute, second := number(5, 7), number(8, 10), number(11, 13), number(14, 16), number(17, 19)
+	t := time.Date(number(0, 4), time.Month(month), day, hour, minute, second, number(20, 23)*1e6, time.UTC)
+	ok = ok && 1 <= month && month <= 12 && 1 <= day && (day <= 28 || t.Day() == day) && hour < 24 && minute < 60 && second < 60
 	return t.UnixMilli(), ok
 }

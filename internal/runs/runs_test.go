@@ -1,0 +1,342 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/version"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// at is a time in milliseconds.
+func at(ms int64) outputs.Time { return outputs.Time{Time: time.UnixMilli(1_700_000_000_000 + ms)} }
+
+// journal writes the journal of a host.
+func journal(t *testing.T, dir, host string, events ...outputs.Event) outputs.Folder {
+	t.Helper()
+	f := outputs.NewFolder(dir, host)
+	j, _, err := f.OpenJournal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for _, e := range events {
+		if err := j.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// started and finished are events of a run named by when it starts.
+func started(ms int64, model, version string) outputs.Event {
+	return outputs.Event{Event: outputs.Started, Model: model, Version: version, Run: id(ms), Time: at(ms), Params: []byte(`{"batch_size":2}`), Dir: "model_ckpts/" + model}
+}
+
+func ended(event string, start, end int64, model, version string) outputs.Event {
+	return outputs.Event{Event: event, Model: model, Version: version, Run: id(start), Time: at(end), Seconds: float64(end-start) / 1000}
+}
+
+func id(ms int64) string { return fmt.Sprintf("20231114-%09d-abcdefgh", ms) }
+
+func read(t *testing.T, f outputs.Folder) *Index {
+	t.Helper()
+	x, err := Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// told is what an index says, a line a run.
+func told(x *Index) (lines []string) {
+	for _, r := range x.Runs {
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", r.Host, r.Name(), r.Status, r.Error)))
+	}
+	return lines
+}
+
+func begin(ms int64, pid int) outputs.Event {
+	return outputs.Event{Event: outputs.Begin, Time: at(ms), PID: pid, Command: "mlpipeline -r"}
+}
+
+func end(ms int64) outputs.Event {
+	return outputs.Event{Event: outputs.End, Time: at(ms), Seconds: 1, Tally: &outputs.Tally{Finished: 1}}
+}
+
+func TestHostsAreMergedByTime(t *testing.T) {
+	dir := t.TempDir()
+	journal(t, dir, "b", started(20, "m", "v"), ended(outputs.Finished, 20, 90, "m", "v"))
+	f := journal(t, dir, "a", started(10, "m", "v"), ended(outputs.Failed, 10, 15, "m", "v"), started(30, "m", "w"), ended(outputs.Finished, 30, 40, "m", "w"))
+	want := []string{"a m/v failed", "b m/v finished", "a m/w finished"}
+	if diff := cmp.Diff(want, told(read(t, f))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRunningAndKilled(t *testing.T) {
+	killed := func(name string) string { return "a " + name + " interrupted the pipeline was killed" }
+	for _, c := range []struct {
+		name   string
+		events []outputs.Event
+		lock   string // what the lock says; empty: nobody holds it
+		want   []string
+		alive  bool
+	}{
+		{"nobody holds the lock", []outputs.Event{begin(1, 7), started(2, "m", "v")}, "", []string{killed("m/v")}, false},
+		{"it runs", []outputs.Event{begin(1, 7), started(2, "m", "v")}, "pid 7 of me, since then: x", []string{"a m/v running"}, true},
+		{"another one holds the lock, which writes no journal", []outputs.Event{begin(1, 7), started(2, "m", "v")}, "pid 8 of me", []string{killed("m/v")}, false},
+		{"the lock is held by one that has just written", []outputs.Event{begin(1, 7), started(2, "m", "v"), begin(3, 8), started(4, "m", "w")}, "pid 8 of me", []string{killed("m/v"), "a m/w running"}, true},
+		{"it ended, and does not tell of this run", []outputs.Event{begin(1, 7), started(2, "m", "v"), end(3)}, "pid 7 of me", []string{killed("m/v")}, false},
+		{"an early journal", []outputs.Event{started(2, "m", "v"), started(3, "m", "w"), started(4, "m", "v")}, "pid 7 of me", []string{killed("m/v"), "a m/w running", "a m/v running"}, false},
+		{"an early journal of nobody", []outputs.Event{started(2, "m", "v")}, "", []string{killed("m/v")}, false},
+		{"an early journal that goes on", []outputs.Event{started(2, "m", "v"), begin(3, 7), started(4, "m", "w"), ended(outputs.Finished, 4, 5, "m", "w")}, "pid 7 of me", []string{killed("m/v"), "a m/w finished"}, true},
+	} {
+		f := journal(t, t.TempDir(), "a", c.events...)
+		if c.lock != "" {
+			lock, err := f.Lock(c.lock)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lock.Close()
+		}
+		x := read(t, outputs.NewFolder(f.Dir, "reader"))
+		if diff := cmp.Diff(c.want, told(x)); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+		alive := len(x.Executions) > 0 && x.Executions[len(x.Executions)-1].Running
+		if alive != c.alive {
+			t.Errorf("%s: alive %t", c.name, alive)
+		}
+		for _, r := range x.Runs {
+			if r.Error == Killed && (!r.Ended.IsZero() || r.Seconds != 0) {
+				t.Errorf("%s: killed at %v after %v", c.name, r.Ended, r.Seconds)
+			}
+		}
+	}
+}
+
+func TestExecutions(t *testing.T) {
+	dir := t.TempDir()
+	f := journal(t, dir, "a", started(1, "m", "early"), ended(outputs.Finished, 1, 2, "m", "early"),
+		begin(10, 7), started(11, "m", "v"), ended(outputs.Finished, 11, 12, "m", "v"), started(13, "m", "w"), ended(outputs.Failed, 13, 14, "m", "w"), end(15),
+		begin(30, 8), started(31, "m", "v"))
+	journal(t, dir, "b", begin(20, 9), end(21))
+	var got []string
+	for _, e := range read(t, f).Executions {
+		text := fmt.Sprintf("%s %d %q %t %t %v:", e.Host, e.PID, e.Command, e.Ended.IsZero(), e.Running, e.Tally != nil)
+		for _, r := range e.Runs {
+			text += " " + r.Name()
+		}
+		got = append(got, text)
+	}
+	want := []string{`a 7 "mlpipeline -r" false false true: m/v m/w`, `b 9 "mlpipeline -r" false false true:`, `a 8 "mlpipeline -r" true false false: m/v`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A line that cannot be read costs what it told, and nothing else.
+func TestDamagedJournal(t *testing.T) {
+	dir := t.TempDir()
+	f := journal(t, dir, "a", started(1, "m", "v"), ended(outputs.Finished, 1, 1001, "m", "v"), started(2000, "m", "w"), ended(outputs.Finished, 2000, 2001, "m", "w"))
+	text, err := os.ReadFile(f.HistoryFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	lines[1] = "\x00\x00\n"                                                    // the start of v
+	lines[4] = `{"event":"finished","model":"m","version":"w","run":"20231114` // torn
+	if err := os.WriteFile(f.HistoryFile(), []byte(strings.Join(lines, "")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "history-copy"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	x := read(t, f)
+	want := []string{"a m/v finished", "a m/w interrupted the pipeline was killed"}
+	if diff := cmp.Diff(want, told(x)); diff != "" {
+		t.Error(diff)
+	}
+	if got := x.Runs[0].Started; !got.Equal(at(1).Time) {
+		t.Errorf("started %v: from how long it took", got)
+	}
+	if len(x.Warnings) != 2 || !strings.HasPrefix(x.Warnings[0], f.HistoryFile()+":2: ") || !strings.Contains(x.Warnings[1], "copy of the history of a") {
+		t.Errorf("warnings %q", x.Warnings)
+	}
+}
+
+func TestFind(t *testing.T) {
+	f := journal(t, t.TempDir(), "a",
+		started(1, "m", "v"), ended(outputs.Failed, 1, 2, "m", "v"),
+		started(20, "m", "v"), ended(outputs.Finished, 20, 21, "m", "v"),
+		started(21, "m", "w"), ended(outputs.Finished, 21, 22, "m", "w"),
+		started(30, "vision/m", "a/b"), ended(outputs.Finished, 30, 31, "vision/m", "a/b"),
+		started(40, "2023", "v"), ended(outputs.Finished, 40, 41, "2023", "v"),
+		outputs.Event{Event: outputs.Failed, Model: "broken.go", Run: id(50), Time: at(50), Cause: "does not build"},
+	)
+	x := read(t, f)
+	for name, want := range map[string]int64{
+		id(1): 1, "20231114-0000000": 0, id(20)[:18]: 20, "m/v": 20, "m/w": 21, "m": 21, "vision/m/a/b": 30, "vision/m": 30, "2023": 40,
+		"broken.go": 50, "m/": 0, "": 0, "nothing": 0, "20231114-00000004": 40,
+	} {
+		r, err := x.Find(name)
+		var failed *NameError
+		switch {
+		case want == 0 && !errors.As(err, &failed):
+			t.Errorf("%q: %v, %v", name, r, err)
+		case want != 0 && (err != nil || r.ID != id(want)):
+			t.Errorf("%q: %v, %v", name, r, err)
+		}
+	}
+	_, err := x.Find("20231114-00000002")
+	want := `"20231114-00000002" is the beginning of 2 runs: 20231114-000000021-abcdefgh, 20231114-000000020-abcdefgh`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	dir := t.TempDir()
+	journal(t, dir, "b", started(5, "vision/m", "x"), ended(outputs.Failed, 5, 6, "vision/m", "x"))
+	f := journal(t, dir, "a", started(1, "m", "v"), ended(outputs.Finished, 1, 2, "m", "v"), started(9, "m", "w"))
+	x := read(t, f)
+	for _, c := range []struct {
+		filter Filter
+		want   string
+	}{
+		{Filter{}, "m/v vision/m/x m/w"},
+		{Filter{Models: version.Selection{"*m"}, Versions: version.Selection{"[vw]"}}, "m/v m/w"},
+		{Filter{Statuses: []string{Failed, Interrupted}}, "vision/m/x m/w"},
+		{Filter{Hosts: []string{"b"}}, "vision/m/x"},
+		{Filter{Since: at(5).Time}, "vision/m/x m/w"},
+	} {
+		var names []string
+		for _, r := range x.Select(c.filter) {
+			names = append(names, r.Name())
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%+v: %s, not %s", c.filter, got, c.want)
+		}
+	}
+}
+
+func TestChain(t *testing.T) {
+	resuming := func(ms, of int64) outputs.Event {
+		e := started(ms, "m", "v")
+		e.Resumes = id(of)
+		return e
+	}
+	x := read(t, journal(t, t.TempDir(), "a", started(1, "m", "v"), resuming(2, 1), resuming(3, 2), resuming(9, 8)))
+	chain := func(r *Run) (ids []string) {
+		for _, r := range x.Chain(r) {
+			ids = append(ids, r.ID)
+		}
+		return ids
+	}
+	if got, want := chain(x.Runs[2]), []string{id(1), id(2), id(3)}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got, want := chain(x.Runs[3]), []string{id(9)}; !slices.Equal(got, want) {
+		t.Errorf("%q: the one before is not known", got)
+	}
+	if by := x.ResumedBy(x.Runs[0]); len(by) != 1 || by[0].ID != id(2) {
+		t.Errorf("resumed by %v", by)
+	}
+}
+
+func TestParamsAndMetrics(t *testing.T) {
+	start := started(1, "m", "v")
+	start.Params = []byte(`{"batch_size":2,"params.epochs":"own","hidden":[1,2]}`)
+	finish := ended(outputs.Finished, 1, 2, "m", "v")
+	finish.Results = outputs.Results{wire.SetTest: {"accuracy": 0.5}, wire.SetTraining: {"loss": 2}}
+	finish.Git = &outputs.Git{Commit: "abc", Dirty: true}
+	edited := ended(outputs.Failed, 3, 4, "m", "w")
+	edited.Params = []byte(`{"batch_size":3}`)
+	x := read(t, journal(t, t.TempDir(), "a", start, finish, started(3, "m", "w"), edited))
+	if diff := cmp.Diff(map[string]any{"batch_size": 2.0, "params.epochs": "own", "hidden": []any{1.0, 2.0}}, x.Runs[0].Params()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]float64{"test.accuracy": 0.5, "training.loss": 2}, x.Runs[0].Metrics()); diff != "" {
+		t.Error(diff)
+	}
+	if git := x.Runs[0].Git(); git == nil || *git != *finish.Git {
+		t.Errorf("git %v", git)
+	}
+	if got := x.Runs[1].Params()["batch_size"]; got != 3.0 || x.Runs[1].Git() != nil || len(x.Runs[1].Metrics()) > 0 {
+		t.Errorf("%v, %v", got, x.Runs[1].Git())
+	}
+}
+
+// The first journals had neither parameters nor the state of the repository: they come from the records of runs.
+func TestFormat1IsStillRead(t *testing.T) {
+	x := read(t, outputs.NewFolder("../outputs/testdata/v1", "reader"))
+	if len(x.Warnings) > 0 {
+		t.Errorf("warnings %q", x.Warnings)
+	}
+	want := []string{
+		"alpha softmax/done interrupted asked to stop",
+		"alpha softmax/broken failed panic: \"no\"\n\tat <main>",
+		"alpha softmax/\"quoted\" <é> interrupted asked to stop",
+		"alpha nobuild failed main.go:3: syntax error",
+		"alpha softmax/started interrupted the pipeline was killed",
+		"beta softmax/done finished",
+		"beta vision/knn.go/done finished",
+	}
+	if diff := cmp.Diff(want, told(x)); diff != "" {
+		t.Error(diff)
+	}
+	done := x.Runs[5]
+	record, err := done.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if params := done.Params(); len(params) == 0 || params["batch_size"] == nil {
+		t.Errorf("params %v", params)
+	}
+	if git := done.Git(); git == nil || *git != *record.Code.Git {
+		t.Errorf("git %v", git)
+	}
+	if m := done.Metrics(); m["test.accuracy"] != 0.9712 || m["training.loss"] == m["training.loss"] {
+		t.Errorf("metrics %v", m)
+	}
+	if params := x.Runs[6].Params(); len(params) > 0 {
+		t.Errorf("its folder is gone: %v", params)
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	run := func(metrics ...string) *Run {
+		var parts []string
+		for _, m := range metrics {
+			set, name, _ := strings.Cut(m, ".")
+			parts = append(parts, fmt.Sprintf("%q:{%q:1}", set, name))
+		}
+		return &Run{results: "{" + strings.Join(parts, ",") + "}"}
+	}
+	for _, c := range []struct {
+		runs []*Run
+		want string
+	}{
+		{nil, ""},
+		{[]*Run{run()}, ""},
+		{[]*Run{run("test.a"), run("test.accuracy")}, "test.accuracy"},
+		{[]*Run{run("test.loss"), run("test.f1"), run("test.zeta")}, "test.f1"},
+		{[]*Run{run("test.loss", "train.accuracy")}, "test.loss"},
+		{[]*Run{run("train.loss", "training.accuracy")}, "train.loss"},
+		{[]*Run{run("training.accuracy")}, ""},
+	} {
+		if got := Headline(c.runs); got != c.want {
+			t.Errorf("%q, not %q", got, c.want)
+		}
+	}
+}
