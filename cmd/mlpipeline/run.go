@@ -15,6 +15,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
+	"github.com/mlpipeline/mlpipeline/internal/runs"
 )
 
 // runPipeline is the main command, in both modes.
@@ -82,6 +83,10 @@ func runPipeline(app *app, opts options) (err error) {
 	}
 	screen := newScreen(app, opts)
 	p.Report = screen.report
+	if p.Recorder != nil {
+		measure := runs.Measure{Metric: project.Metric, Goal: project.MetricGoal}
+		screen.best = func() []best { return bestOf(p.Folder, measure) }
+	}
 	signals := watchSignals(p, screen)
 	defer signals.close()
 	var summary pipeline.Summary

@@ -36,8 +36,9 @@ type screen struct {
 	colour bool
 	bars   *mpb.Progress // nil off a terminal
 	bar    map[string]*mpb.Bar
-	lost   func(error) // is told once that nobody can be shown anything any more
-	gone   error       // why nobody can be shown anything any more
+	best   func() []best // what was best in this call; nil when nothing is recorded
+	lost   func(error)   // is told once that nobody can be shown anything any more
+	gone   error         // why nobody can be shown anything any more
 }
 
 func newScreen(app *app, opts options) *screen {
@@ -196,7 +197,11 @@ func (s *screen) reported(r pipeline.Report) {
 	case pipeline.Skipped:
 		s.write(s.out, fmt.Sprintf("%s: %s\n", name, outputs.Clean(r.Reason)))
 	case pipeline.Ended:
-		s.write(s.out, summaryText(r.Summary)+"\n")
+		var bests []best
+		if s.best != nil && r.Summary.Finished > 0 {
+			bests = s.best()
+		}
+		s.write(s.out, summaryText(r.Summary, bests, s.test, s.best != nil)+"\n")
 	}
 }
 
@@ -233,32 +238,18 @@ func (s *screen) reportJSON(r pipeline.Report) {
 	switch r.Event {
 	case pipeline.RunStarted, pipeline.RunFinished, pipeline.RunFailed, pipeline.RunInterrupted, pipeline.Skipped,
 		pipeline.QueueAdded, pipeline.QueueRemoved, pipeline.Ended:
-		line, err := json.Marshal(r)
+		told := struct {
+			pipeline.Report
+			Best []best `json:"best,omitempty"`
+		}{Report: r}
+		if r.Event == pipeline.Ended && s.best != nil && r.Summary.Finished > 0 {
+			told.Best = s.best()
+		}
+		line, err := json.Marshal(told)
 		if err == nil {
 			s.write(s.out, string(line)+"\n")
 		}
 	}
-}
-
-// summaryText says what a call has done, with its failures once more: they may have scrolled away hours ago.
-func summaryText(sum *pipeline.Summary) string {
-	text := fmt.Sprintf("%d finished, %d failed, %d skipped", sum.Finished, sum.Failed, sum.Skipped)
-	if sum.Interrupted > 0 {
-		text += fmt.Sprintf(", %d interrupted", sum.Interrupted)
-	}
-	switch {
-	case sum.Left:
-		text += "; stopped before all was done"
-	case sum.Finished+sum.Failed+sum.Interrupted == 0:
-		text += "; nothing was left to do"
-	}
-	if sum.Failed > 1 {
-		for _, f := range sum.Failures {
-			first, _ := cause(f.Cause)
-			text += fmt.Sprintf("\n  failed: %s: %s", outputs.Clean(pipeline.Name(f.Model, f.Version)), first)
-		}
-	}
-	return text
 }
 
 // progress keeps a bar for each run that trains.

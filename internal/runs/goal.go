@@ -48,13 +48,5 @@ func words(name string) []string {
 
 // Better reports whether a value of a metric is better than another one. NaN is the worst.
 func Better(metric string, a, b float64) bool {
-	switch {
-	case a != a:
-		return false
-	case b != b:
-		return true
-	case Goal(metric):
-		return a < b
-	}
-	return a > b
+	return Measure{Metric: metric}.For(nil).Better(a, b)
 }
