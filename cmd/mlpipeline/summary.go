@@ -61,7 +61,7 @@ func (b best) String() string {
 		return text + ", the first of this model"
 	}
 	change := float64(b.Value) - float64(b.Before.Value)
-	than := fmt.Sprintf(" %.2g than %s before", math.Abs(change), pipeline.Name(b.Model, b.Before.Version))
+	than := fmt.Sprintf(" %.4g than %s before", math.Abs(change), pipeline.Name(b.Model, b.Before.Version))
 	switch {
 	case change == 0:
 		return text + ", as good as " + pipeline.Name(b.Model, b.Before.Version) + " before"
