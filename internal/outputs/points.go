@@ -1,0 +1,204 @@
+package outputs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// MetricsFile, PrintedFile and RunFile are the files in the folder of a run. The first two are not there when there was
+// nothing to put into them.
+func (f Folder) MetricsFile(run string) string { return filepath.Join(f.RunDir(run), metricsFile) }
+func (f Folder) PrintedFile(run string) string { return filepath.Join(f.RunDir(run), printedFile) }
+func (f Folder) RunFile(run string) string     { return filepath.Join(f.RunDir(run), runFile) }
+
+// pointBlock is how much of a file of points is read at once. A longer line is no point.
+const pointBlock = 2 * wire.MaxMessage
+
+// Metrics calls each with the points of a run in the order in which they came; time is in milliseconds since 1970. Lines
+// that are no points are passed over. Memory does not grow with the file. It is no error that there is none.
+func (f Folder) Metrics(run string, each func(name string, step int64, value float64, time int64)) error {
+	file, err := os.Open(f.MetricsFile(run))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	defer file.Close()
+	if err := readPoints(file, each); err != nil {
+		return fmt.Errorf("read metrics %s: %w", file.Name(), err)
+	}
+	return nil
+}
+
+func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
+	var s pointScanner
+	size := 256 << 10
+	block := make([]byte, size)
+	held := 0 // bytes of a line that is not whole
+	long := false
+	for {
+		n, err := r.Read(block[held:])
+		lines := block[:held+n]
+		for {
+			end := bytes.IndexByte(lines, '\n')
+			if end < 0 {
+				break
+			}
+			if !long && s.scan(lines[:end]) {
+				each(s.name, s.step, s.value, s.time)
+			}
+			long = false
+			lines = lines[end+1:]
+		}
+		if err != nil {
+			// A last line without a newline may be whole.
+			if !long && len(lines) > 0 && s.scan(lines) {
+				each(s.name, s.step, s.value, s.time)
+			}
+			if err == io.EOF {
+				err = nil
+			}
+			return err
+		}
+		held = copy(block, lines)
+		if held == len(block) {
+			if len(block) < pointBlock {
+				block = append(block, make([]byte, pointBlock-len(block))...)
+			} else {
+				long, held = true, 0
+			}
+		}
+	}
+}
+
+// A pointScanner takes points from lines. It does not allocate for one in the notation of wire.AppendPoint, unless it is
+// the first of its name.
+type pointScanner struct {
+	name  string
+	step  int64
+	value float64
+	time  int64
+
+	names map[string]string
+}
+
+func (s *pointScanner) scan(line []byte) bool {
+	return s.scanFast(line) || s.decode(line)
+}
+
+const (
+	nameKey  = `{"name":"`
+	stepKey  = `","step":`
+	valueKey = `,"value":`
+	timeKey  = `,"time":`
+)
+
+// scanFast is scan for the notation of wire.AppendPoint. It reports false for any other.
+func (s *pointScanner) scanFast(line []byte) bool {
+	if len(line) < len(nameKey) || string(line[:len(nameKey)]) != nameKey {
+		return false
+	}
+	b := line[len(nameKey):]
+	// Points mostly have the name of the last one, or one of a few.
+	if n := len(s.name); n > 0 && len(b) > n+len(stepKey) && string(b[:n]) == s.name && string(b[n:n+len(stepKey)]) == stepKey {
+		b = b[n+len(stepKey):]
+	} else {
+		end := 0
+		for ; end < len(b) && b[end] != '"'; end++ {
+			if c := b[end]; c < ' ' || c >= 0x7f || c == '\\' {
+				return false
+			}
+		}
+		if end == 0 || len(b) < end+len(stepKey) || string(b[end:end+len(stepKey)]) != stepKey {
+			return false
+		}
+		s.name = s.intern(b[:end])
+		b = b[end+len(stepKey):]
+	}
+	var ok bool
+	if s.step, b, ok = cutWhole(b); !ok {
+		return false
+	}
+	if len(b) < len(valueKey) || string(b[:len(valueKey)]) != valueKey {
+		return false
+	}
+	if s.value, b, ok = cutFloat(b[len(valueKey):]); !ok {
+		return false
+	}
+	if len(b) < len(timeKey) || string(b[:len(timeKey)]) != timeKey {
+		return false
+	}
+	s.time, b, ok = cutWhole(b[len(timeKey):])
+	return ok && len(b) == 1 && b[0] == '}'
+}
+
+// maxNames is how many names are kept: a model may make a new one for each point.
+const maxNames = 10_000
+
+func (s *pointScanner) intern(b []byte) string {
+	if name, ok := s.names[string(b)]; ok {
+		return name
+	}
+	if s.names == nil || len(s.names) >= maxNames {
+		s.names = map[string]string{}
+	}
+	name := string(b)
+	s.names[name] = name
+	return name
+}
+
+func (s *pointScanner) decode(line []byte) bool {
+	var p struct {
+		Name  string      `json:"name"`
+		Step  int64       `json:"step"`
+		Value *wire.Float `json:"value"`
+		Time  int64       `json:"time"`
+	}
+	if json.Unmarshal(line, &p) != nil || p.Name == "" || p.Value == nil {
+		return false
+	}
+	s.name, s.step, s.value, s.time = s.intern([]byte(p.Name)), p.Step, float64(*p.Value), p.Time
+	return true
+}
+
+// cutWhole cuts a whole number from the front of b.
+func cutWhole(b []byte) (n int64, rest []byte, ok bool) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	i := 0
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		n = n*10 + int64(b[i]-'0')
+	}
+	if i == 0 || i > 18 || i > 1 && b[0] == '0' {
+		return 0, nil, false
+	}
+	if neg {
+		n = -n
+	}
+	return n, b[i:], true
+}
+
+// cutFloat cuts a number from the front of b, or what stands for one that is none.
+func cutFloat(b []byte) (v float64, rest []byte, ok bool) {
+	end := bytes.IndexByte(b, ',')
+	if end <= 0 || end > 40 {
+		return 0, nil, false
+	}
+	c := cursor{s: string(b[:end])}
+	if !c.number() || c.i != end {
+		return 0, nil, false
+	}
+	v, err := strconv.ParseFloat(string(b[:end]), 64)
+	return v, b[end:], err == nil
+}
