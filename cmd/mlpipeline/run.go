@@ -15,7 +15,6 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
-	"github.com/mlpipeline/mlpipeline/internal/runs"
 )
 
 // runPipeline is the main command, in both modes.
@@ -82,11 +81,9 @@ func runPipeline(app *app, opts options) (err error) {
 		}
 	}
 	screen := newScreen(app, opts)
-	p.Report = screen.report
-	if p.Recorder != nil {
-		measure := runs.Measure{Metric: project.Metric, Goal: project.MetricGoal}
-		screen.best = func() []best { return bestOf(p.Folder, measure) }
-	}
+	bests := bestsOf(p)
+	p.Summarize = func(sum *pipeline.Summary) string { return summaryText(sum, bests(sum), !opts.run, p.Recorder != nil) }
+	p.Report, screen.bests, screen.summarize = screen.report, bests, p.Summarize
 	signals := watchSignals(p, screen)
 	defer signals.close()
 	var summary pipeline.Summary

@@ -29,16 +29,17 @@ type screen struct {
 	shown  chan struct{} // closed when all has been shown
 
 	// The rest belongs to the goroutine of show.
-	out    io.Writer
-	err    io.Writer
-	json   bool
-	test   bool // what models print is shown
-	colour bool
-	bars   *mpb.Progress // nil off a terminal
-	bar    map[string]*mpb.Bar
-	best   func() []best // what was best in this call; nil when nothing is recorded
-	lost   func(error)   // is told once that nobody can be shown anything any more
-	gone   error         // why nobody can be shown anything any more
+	out       io.Writer
+	err       io.Writer
+	json      bool
+	test      bool // what models print is shown
+	colour    bool
+	bars      *mpb.Progress // nil off a terminal
+	bar       map[string]*mpb.Bar
+	bests     func(*pipeline.Summary) []best // of this call, once it has ended
+	summarize func(*pipeline.Summary) string
+	lost      func(error) // is told once that nobody can be shown anything any more
+	gone      error       // why nobody can be shown anything any more
 }
 
 func newScreen(app *app, opts options) *screen {
@@ -197,11 +198,7 @@ func (s *screen) reported(r pipeline.Report) {
 	case pipeline.Skipped:
 		s.write(s.out, fmt.Sprintf("%s: %s\n", name, outputs.Clean(r.Reason)))
 	case pipeline.Ended:
-		var bests []best
-		if s.best != nil && r.Summary.Finished > 0 {
-			bests = s.best()
-		}
-		s.write(s.out, summaryText(r.Summary, bests, s.test, s.best != nil)+"\n")
+		s.write(s.out, s.summarize(r.Summary)+"\n")
 	}
 }
 
@@ -242,8 +239,8 @@ func (s *screen) reportJSON(r pipeline.Report) {
 			pipeline.Report
 			Best []best `json:"best,omitempty"`
 		}{Report: r}
-		if r.Event == pipeline.Ended && s.best != nil && r.Summary.Finished > 0 {
-			told.Best = s.best()
+		if r.Event == pipeline.Ended {
+			told.Best = s.bests(r.Summary)
 		}
 		line, err := json.Marshal(told)
 		if err == nil {

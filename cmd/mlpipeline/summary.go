@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
@@ -29,6 +30,19 @@ type bestRun struct {
 	Version string     `json:"version"`
 	Run     string     `json:"run"`
 	Value   wire.Float `json:"value"`
+}
+
+// bestsOf returns what was best in the call of p, once that has ended.
+func bestsOf(p *pipeline.Pipeline) func(*pipeline.Summary) []best {
+	all := sync.OnceValue(func() []best {
+		return bestOf(p.Folder, runs.Measure{Metric: p.Project.Metric, Goal: p.Project.MetricGoal})
+	})
+	return func(sum *pipeline.Summary) []best {
+		if p.Recorder == nil || sum.Finished == 0 {
+			return nil
+		}
+		return all()
+	}
 }
 
 // bestOf returns the best version of each model in the last execution of folder, which has just ended.

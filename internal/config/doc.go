@@ -8,8 +8,8 @@
 //
 // INI, in UTF-8 (a byte order mark is skipped), at most 1 MiB, lines ended by LF or CRLF. A line that starts with ; or #
 // is a comment; so is what follows a ; or # with white space before it. Sections and keys are written in the case given
-// here, each at most once; others are errors. Between key and value stands = or :. A value may stand in quotes. Nothing
-// in a value is expanded but a leading ~/.
+// here, each at most once; others are errors. Between key and value stands = or :. A value may stand in quotes, but for
+// commands, whose quotes are the shell's. Nothing in a value is expanded but a leading ~/ of a path.
 //
 // mlp.config holds one section, which may be left out like each of its keys:
 //
@@ -22,6 +22,7 @@
 //	on_code_change=rerun     or keep
 //	python=python3           found on PATH, or relative to the file's folder when it holds a /
 //	metric=                  what versions are judged by: test.accuracy, or with its goal min test.loss
+//	on_finish=               a command line for sh; so is on_failure. A # or ; after white space is no part of it
 //
 // A queue file holds a switch and two lists, one name a line, of which the one that the switch picks must be there:
 //

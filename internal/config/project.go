@@ -26,6 +26,8 @@ type Project struct {
 	Python           string // a name to be found on PATH, or a path
 	Metric           string // what versions are judged by, as test.accuracy; empty: what the runs suggest
 	MetricGoal       string // min or max; empty: what the name of the metric suggests
+	OnFinish         string // commands for sh, or empty
+	OnFailure        string
 }
 
 var projectForm = form{{"MLP", []key{
@@ -37,6 +39,8 @@ var projectForm = form{{"MLP", []key{
 	{name: "on_code_change", example: "rerun"},
 	{name: "python", example: "python3"},
 	{name: "metric", example: "test.accuracy", optional: true},
+	{name: "on_finish", optional: true, command: true},
+	{name: "on_failure", optional: true, command: true},
 }}}
 
 const missingProject = "create it in the project's folder (an empty file will do), or name that folder with -C DIR"
@@ -155,6 +159,8 @@ func parseProject(dir string, data []byte) (Project, error) {
 			return fail(line, "write test.accuracy, train.loss or training.loss; with its goal: min test.loss", "metric=%s is no metric of a result", show(value))
 		}
 	}
+	p.OnFinish, _ = src.value("MLP", "on_finish")
+	p.OnFailure, _ = src.value("MLP", "on_failure")
 	return p, nil
 }
 

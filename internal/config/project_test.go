@@ -57,6 +57,11 @@ func TestLoad(t *testing.T) {
 		{"[MLP]\nmetric=test.accuracy\n", func(p *Project) { p.Metric = "test.accuracy" }},
 		{"[MLP]\nmetric = min  train.top 5 error ; %\n", func(p *Project) { p.MetricGoal, p.Metric = "min", "train.top 5 error" }},
 		{"[MLP]\nmetric=\n", func(*Project) {}},
+		{"[MLP]\non_failure=mail -s \"night\" me@x\non_finish = \"my script\" --why 'a=b;c' \"$MLPIPELINE_SUMMARY\" # or 'so\n", func(p *Project) {
+			p.OnFailure, p.OnFinish = `mail -s "night" me@x`, `"my script" --why 'a=b;c' "$MLPIPELINE_SUMMARY"`
+		}},
+		{"[MLP]\non_failure=`which true` %(x)s \\\non_finish=\n", func(p *Project) { p.OnFailure = "`which true` %(x)s \\" }},
+		{"[MLP]\non_failure='x\non_finish=: \\\" 'a\"' \"b'\\\"\" # \"\n", func(p *Project) { p.OnFailure, p.OnFinish = "'x", `: \" 'a"' "b'\""` }},
 		{"[MLP]\npython=~/py/bin/python\n", func(p *Project) { p.Python = home + "/py/bin/python" }},
 	} {
 		dir := project(t, c.text)
@@ -72,7 +77,7 @@ func TestLoad(t *testing.T) {
 func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"[MLP]\nmodel_dir=x\n", "mlp.config:2: unknown key model_dir; did you mean models_dir?"},
-		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, grace, on_code_change, python, metric"},
+		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, grace, on_code_change, python, metric, on_finish, on_failure"},
 		{"[MLP]\nmetric=accuracy\n", "mlp.config:2: metric=accuracy is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nmetric=least test.loss\n", "mlp.config:2: metric=least test.loss is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nJobs=3\n", "mlp.config:2: unknown key Jobs; did you mean jobs?"},
@@ -89,6 +94,7 @@ func TestLoadErrors(t *testing.T) {
 		{"[MLP]\npython=`x\n", "mlp.config:2: the value of python starts with a quote of an unknown kind; write it without quotes"},
 		{"[MLP]\npython=\"\"\"x\n\"\"\"\n", "mlp.config:2: the value of python starts with a quote of an unknown kind; write it without quotes"},
 		{"[MLP]\npython=\"a # b\"\n", "mlp.config:2: the quote in the value of python is not closed; a # or ; after a space starts a comment, in quotes too"},
+		{"[MLP]\non_finish=mail -s \"run #1 # done\"\n", "mlp.config:2: the quote in the value of on_finish is not closed; a # or ; after a space starts a comment, in quotes too"},
 		{"[MLP]\npython=a\x07b\n", `mlp.config:2: "python=a\ab" holds a control character; delete it`},
 		{"[MLP]\njobs=0\n", "mlp.config:2: jobs=0 is not a number of jobs; write a whole number, 1 or more"},
 		{"[MLP]\njobs=1.5\n", "mlp.config:2: jobs=1.5 is not a number of jobs; write a whole number, 1 or more"},

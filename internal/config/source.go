@@ -31,14 +31,16 @@ type key struct {
 	name     string
 	example  string // a value, for hints
 	optional bool   // the value may be empty
+	command  bool   // the value is a command line: its quotes are the shell's
 }
 
 // source is a file that has the right form.
 type source struct {
-	file  string
-	ini   *ini.File          // the values of the keys; ini does not say where they stand
-	lines map[place]int      // of the headers (key "") and the keys
-	lists map[string][]entry // by section; ini's own raw sections take minutes for a list of 1 MiB
+	file     string
+	ini      *ini.File          // the values of the keys; ini does not say where they stand
+	commands map[place]string   // the values that are command lines: ini would take quotes off
+	lines    map[place]int      // of the headers (key "") and the keys
+	lists    map[string][]entry // by section; ini's own raw sections take minutes for a list of 1 MiB
 }
 
 type place struct{ section, key string }
@@ -97,7 +99,7 @@ func parse(file string, data []byte, form form) (*source, error) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 
-	src := &source{file: file, lines: map[place]int{}, lists: map[string][]entry{}}
+	src := &source{file: file, commands: map[place]string{}, lines: map[place]int{}, lists: map[string][]entry{}}
 	var text strings.Builder // the keys without comments, for ini
 	var now *section
 	for i, raw := range strings.Split(string(data), "\n") {
@@ -164,14 +166,22 @@ func parse(file string, data []byte, form form) (*source, error) {
 		if first := src.lines[place{now.name, name}]; first > 0 {
 			return nil, fail(n, "keep one of them", "%s is given twice, first in line %d", name, first)
 		}
+		src.lines[place{now.name, name}] = n
+		if now.key(name).command {
+			// Half a command would only be noticed when it is needed.
+			if line != strings.TrimSpace(raw) && openQuote(value) {
+				return nil, fail(n, unclosed, "the quote in the value of %s is not closed", name)
+			}
+			src.commands[place{now.name, name}] = value
+			continue
+		}
 		// To ini these open a value of many lines.
 		if strings.HasPrefix(value, "`") || strings.HasPrefix(value, `"""`) {
 			return nil, fail(n, "write it without quotes", "the value of %s starts with a quote of an unknown kind", name)
 		}
 		if value != "" && strings.ContainsRune(`"'`, rune(value[0])) && (len(value) == 1 || value[len(value)-1] != value[0]) {
-			return nil, fail(n, "a # or ; after a space starts a comment, in quotes too", "the quote in the value of %s is not closed", name)
+			return nil, fail(n, unclosed, "the quote in the value of %s is not closed", name)
 		}
-		src.lines[place{now.name, name}] = n
 		text.WriteString(name + "=" + value + "\n")
 	}
 
@@ -193,6 +203,27 @@ func parse(file string, data []byte, form form) (*source, error) {
 	return src, nil
 }
 
+const unclosed = "a # or ; after a space starts a comment, in quotes too"
+
+// openQuote reports whether a quote in a command line is not closed.
+func openQuote(command string) bool {
+	var quote rune
+	escaped := false
+	for _, r := range command {
+		switch {
+		case escaped:
+			escaped = false
+		case r == '\\' && quote != '\'':
+			escaped = true
+		case quote == 0 && (r == '"' || r == '\''):
+			quote = r
+		case r == quote:
+			quote = 0
+		}
+	}
+	return quote != 0
+}
+
 // withoutComment is a line without its comment and the white space around it.
 func withoutComment(line string) string {
 	blank := true
@@ -211,6 +242,9 @@ func (s *source) value(section, key string) (string, int) {
 	line := s.lines[place{section, key}]
 	if line == 0 {
 		return "", 0
+	}
+	if command, ok := s.commands[place{section, key}]; ok {
+		return command, line
 	}
 	return s.ini.Section(section).Key(key).Value(), line // Value, unlike String, leaves %(x)s alone
 }
@@ -231,6 +265,10 @@ func (f form) home(name string) string {
 		}
 	}
 	return f[0].name
+}
+
+func (s section) key(name string) key {
+	return s.keys[slices.IndexFunc(s.keys, func(k key) bool { return k.name == name })]
 }
 
 func (s section) names() []string {

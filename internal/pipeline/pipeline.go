@@ -34,6 +34,8 @@ type Pipeline struct {
 	Stop     *Stop
 	// Report is told of what happens, by several goroutines.
 	Report func(Report)
+	// Summarize returns the text that is shown at the end, for on_finish. It may be nil.
+	Summarize func(*Summary) string
 
 	Execute  bool // execution mode; else test mode
 	Keep     bool // what has finished stays finished although its code has changed
@@ -56,6 +58,7 @@ type Pipeline struct {
 	temp      string // where test mode has its model directories
 	forecast  forecast
 	reasons   reasons
+	hooks     *hooks // nil when there are none
 
 	// mu guards what follows, and besides what State looks at while the loop changes it: models, queue and running above, and
 	// of each model opened, finished and due.
@@ -76,6 +79,7 @@ func (p *Pipeline) Run() (Summary, error) {
 	p.log("info", fmt.Sprintf("mlpipeline %s starts, pid %d", p.Program, os.Getpid()))
 	p.mark(outputs.Event{Event: outputs.Begin, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
 	endStatus := p.writeStatus()
+	p.hooks = p.startHooks(hookLimit)
 	p.build()
 	p.openFinished()
 	for {
@@ -99,6 +103,7 @@ func (p *Pipeline) Run() (Summary, error) {
 	p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
 	endStatus()
 	p.report(Report{Event: Ended, Summary: &p.summary})
+	p.hooks.finish(&p.summary)
 	return p.summary, errors.Join(p.err, p.nothing())
 }
 
@@ -241,6 +246,13 @@ func (p *Pipeline) fatal(err error) {
 	}
 }
 
+// broken is why results cannot be written any more, or nil.
+func (p *Pipeline) broken() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
 func (p *Pipeline) report(r Report) {
 	r.Time = time.Now()
 	p.Report(r)
@@ -254,6 +266,7 @@ func (p *Pipeline) report(r Report) {
 		for _, line := range outputs.CleanLines(r.Failure.Trace) {
 			p.log("error", "  "+line)
 		}
+		p.hooks.failed(r)
 	default:
 		p.log("info", r.text())
 	}

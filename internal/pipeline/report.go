@@ -24,7 +24,7 @@ const (
 	QueueRemoved   = "removed"
 	Warning        = "warning"
 	Notice         = "notice"
-	Ended          = "end" // the last one
+	Ended          = "end" // the last one, but for what goes wrong with on_finish
 )
 
 // A Report is one thing that happened, for the one who watches.
