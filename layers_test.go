@@ -28,19 +28,20 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"cmd/mlpipeline": {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/plugin", "internal/runs", "internal/version", "pkg/mlp/wire"},
+	"cmd/mlpipeline": {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/runs", "internal/version", "pkg/mlp/wire"},
 		"the program puts everything together; nothing imports it"},
-	"internal/config":          {nil, "plain values come out of it; whoever wants them takes them"},
-	"internal/version":         {[]string{"pkg/mlp/wire"}, "what is due is computed from plain values; of the protocol it needs the form of a version"},
-	"internal/outputs":         {[]string{"pkg/mlp/wire"}, "it knows no processes, so that runs can be read without a pipeline; of the protocol it needs the notation of metrics"},
-	"internal/runs":            {[]string{"internal/outputs", "internal/version", "pkg/mlp/wire"}, "readers of what has run; of what is due they need the patterns that select versions"},
-	"internal/pipeline":        {[]string{"internal/config", "internal/outputs", "internal/pipeline/plugin", "internal/version", "pkg/mlp/wire"}, "the loop; it knows executors by an interface only"},
-	"internal/pipeline/plugin": {[]string{"pkg", "pkg/mlp/python", "pkg/mlp/wire"}, "from a name to a process that talks; it carries the SDK to build models with"},
-	"internal/pipeline/local":  {[]string{"internal/pipeline", "pkg/mlp/wire"}, "an executor; another is written without a look at it"},
-	"pkg":                      {nil, "holds the source of the SDK and nothing else"},
-	"pkg/mlp":                  {[]string{"pkg/mlp/wire"}, "what a model imports builds with an empty module cache and without the rest of the program"},
-	"pkg/mlp/python":           {nil, "holds the Python package and nothing else"},
-	"pkg/mlp/wire":             {nil, "both sides of the protocol import it"},
+	"internal/config":            {nil, "plain values come out of it; whoever wants them takes them"},
+	"internal/version":           {[]string{"pkg/mlp/wire"}, "what is due is computed from plain values; of the protocol it needs the form of a version"},
+	"internal/outputs":           {[]string{"pkg/mlp/wire"}, "it knows no processes, so that runs can be read without a pipeline; of the protocol it needs the notation of metrics"},
+	"internal/runs":              {[]string{"internal/outputs", "internal/version", "pkg/mlp/wire"}, "readers of what has run; of what is due they need the patterns that select versions"},
+	"internal/pipeline":          {[]string{"internal/config", "internal/outputs", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/version", "pkg/mlp/wire"}, "the loop; it knows executors by an interface only"},
+	"internal/pipeline/passport": {nil, "files with what passed; what that means for a plan is the loop's"},
+	"internal/pipeline/plugin":   {[]string{"pkg", "pkg/mlp/python", "pkg/mlp/wire"}, "from a name to a process that talks; it carries the SDK to build models with"},
+	"internal/pipeline/local":    {[]string{"internal/pipeline", "pkg/mlp/wire"}, "an executor; another is written without a look at it"},
+	"pkg":                        {nil, "holds the source of the SDK and nothing else"},
+	"pkg/mlp":                    {[]string{"pkg/mlp/wire"}, "what a model imports builds with an empty module cache and without the rest of the program"},
+	"pkg/mlp/python":             {nil, "holds the Python package and nothing else"},
+	"pkg/mlp/wire":               {nil, "both sides of the protocol import it"},
 }
 
 // owners lists who alone may import a library, and why. A name ends every path below it.
@@ -54,7 +55,7 @@ var owners = []struct {
 	{"gopkg.in/ini.v1", []string{"internal/config"}, "the form of the configuration is known in one place"},
 	{"github.com/fsnotify/", []string{"internal/config"}, "how a change of a file is noticed is known in one place"},
 	{"go.uber.org/", []string{"internal/outputs"}, "one place writes the log; others have a logger from it"},
-	{"github.com/gofrs/flock", []string{"internal/outputs"}, "one place knows which files are locked"},
+	{"github.com/gofrs/flock", []string{"internal/outputs", "internal/pipeline/passport"}, "one place each knows which files are locked: those of the outputs folder, and those in the cache that several test modes write"},
 }
 
 // A listed is what `go list` says of a package.

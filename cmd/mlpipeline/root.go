@@ -12,10 +12,13 @@ import (
 
 // options are the flags of the main command.
 type options struct {
-	run      bool
-	history  bool
-	noLog    bool
-	keep     bool
+	run     bool
+	history bool
+	noLog   bool
+	keep    bool
+
+	requireTested bool
+
 	project  string
 	jobs     int
 	models   []string
@@ -31,7 +34,9 @@ program, a Python script, or an executable that speaks the plugin protocol, and 
 train it with.
 
 Without -r it tests: every version of every model of models_test.config makes one step of training and of each
-evaluation, in a temporary model directory; the first failure ends it, and nothing is recorded.
+evaluation, in a temporary model directory; the first failure ends it, and nothing is written into the project. What has
+passed is remembered, with its code and parameters, in the user's cache folder: -u alone tests only what has not passed
+as it is now, and -r warns of what would run without.
 
 With -r it executes: every version of every model of models.config is trained and evaluated for real, in ORDER, in a
 process of its own, and recorded below outputs_dir (models/outputs/). A failure never stops the queue, and
@@ -43,9 +48,11 @@ Ctrl-C lets the running versions finish; a second one asks them to stop and save
 Exit status: 0 all went well, 1 a version failed, 2 usage or configuration, 130 interrupted, 143 ended by SIGTERM.`
 
 const examples = `  mlpipeline                             test every model of models_test.config
+  mlpipeline -u                          test only what has not passed as it is now
   mlpipeline -r -u                       run what is not done yet, and record it
   mlpipeline -r -u --dry-run             say what would run, and why
   mlpipeline -r -u --keep                leave finished versions alone although their code changed
+  mlpipeline -r -u --require-tested      start nothing unless all that would run has passed test mode
   mlpipeline -r -j 2 --model 'vision/*'  two versions at once, only of the models in vision/
   mlpipeline -r -u --json | tee night.jsonl`
 
@@ -72,9 +79,10 @@ func newRoot(app *app) *cobra.Command {
 	flags := root.Flags()
 	flags.SortFlags = false
 	flags.BoolVarP(&opts.run, "run", "r", false, "execution mode: run models.config for real, and record it")
-	flags.BoolVarP(&opts.history, "use-history", "u", false, "with -r: skip what has finished, resume what was interrupted")
+	flags.BoolVarP(&opts.history, "use-history", "u", false, "with -r: skip what has finished, resume what was interrupted; without: skip what has passed")
 	flags.BoolVarP(&opts.noLog, "no-log", "n", false, "with -r: write no log, output or history")
 	flags.BoolVar(&opts.keep, "keep", false, "with -u: what has finished stays finished although its model's code has changed")
+	flags.BoolVar(&opts.requireTested, "require-tested", false, "with -r: start nothing unless all that would run has passed test mode as it is now")
 	flags.StringVarP(&opts.project, "project", "C", "", "work in the project of `DIR` (default: the current folder or one above it)")
 	flags.IntVarP(&opts.jobs, "jobs", "j", 0, "run up to `N` versions at once (default: jobs in mlp.config)")
 	flags.StringArrayVar(&opts.models, "model", nil, "only models whose name fits `GLOB`; may be repeated")
@@ -128,12 +136,12 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // check refuses flags that do not go together.
 func (o options) check() error {
 	switch {
-	case !o.run && o.history:
-		return usageError{&hintError{errors.New("-u goes with -r"), "mlpipeline -r -u"}}
 	case !o.run && o.noLog:
 		return usageError{&hintError{errors.New("-n goes with -r; test mode writes nothing anyway"), "mlpipeline -r -n"}}
-	case !o.history && o.keep:
-		return usageError{&hintError{errors.New("--keep goes with -u"), "mlpipeline -r -u --keep"}}
+	case o.keep && !(o.run && o.history):
+		return usageError{&hintError{errors.New("--keep goes with -r -u"), "mlpipeline -r -u --keep"}}
+	case !o.run && o.requireTested:
+		return usageError{&hintError{errors.New("--require-tested goes with -r"), "mlpipeline -r --require-tested"}}
 	case o.jobs < 0:
 		return usageError{&hintError{errors.New("-j takes a number from 1"), "mlpipeline -r -j 2"}}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 )
 
@@ -56,8 +57,13 @@ func runPipeline(app *app, opts options) (err error) {
 		Jobs:     max(opts.jobs, 1),
 		Models:   opts.models,
 		Versions: opts.versions,
-		Program:  programVersion,
-		User:     userName(),
+
+		Passports:     passport.Folder{Dir: filepath.Join(cache, "tested")},
+		OnlyUntested:  opts.history && !opts.run,
+		RequireTested: opts.requireTested,
+
+		Program: programVersion,
+		User:    userName(),
 	}
 	if opts.jobs == 0 {
 		p.Jobs = project.Jobs
@@ -75,7 +81,7 @@ func runPipeline(app *app, opts options) (err error) {
 			defer func() { err = errors.Join(err, p.Recorder.Close()) }()
 		}
 	}
-	if opts.history {
+	if opts.run && opts.history {
 		if p.History, err = p.Folder.ReadHistory(); err != nil {
 			return err
 		}

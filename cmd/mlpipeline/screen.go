@@ -142,7 +142,11 @@ func (s *screen) plan(p pipeline.Planned) {
 			s.write(s.out, string(line)+"\n")
 			return
 		}
-		s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(pipeline.Name(p.Model, p.Version)), outputs.Clean(p.Reason)))
+		reason := p.Reason
+		if p.Untested != "" {
+			reason += "; " + p.Untested
+		}
+		s.write(s.out, fmt.Sprintf("%-6s  %s: %s\n", p.Action, outputs.Clean(pipeline.Name(p.Model, p.Version)), outputs.Clean(reason)))
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 )
@@ -29,6 +30,7 @@ type model struct {
 	users    map[string]user       // who used a model directory last, by suffix
 	cleans   bool                  // a version that starts from scratch may have its model directory emptied
 	compared map[uint64]comparison // of the code of past runs with that of program, by their fingerprint; see compareCode
+	tests    tests
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
@@ -38,6 +40,8 @@ type due struct {
 	*version.Version
 	why  version.Why
 	past *outputs.Past // its last run, or nil
+	// tested is how it is to its last test, when that decides whether it is due.
+	tested passport.State
 }
 
 // A user of a model directory is a version, and when that was.
@@ -158,6 +162,7 @@ func (p *Pipeline) open(m *model) error {
 	}
 	m.git = sync.OnceValue(func() *outputs.Git { return gitState(m.found.Path, p.Project.OutputsDir) })
 	p.warnShared(m)
+	p.warnOpened(m)
 	var ready []due
 	for _, d := range m.plan {
 		switch {
@@ -183,12 +188,19 @@ func (p *Pipeline) open(m *model) error {
 // errLeftOut is returned for a Go program that was found, not listed, and is no model.
 var errLeftOut = errors.New("it does not use the SDK")
 
+// leftOut reports whether m is such a program.
+func (p *Pipeline) leftOut(m *model) bool {
+	if !p.blacklist || m.found.Kind != plugin.GoFile && m.found.Kind != plugin.GoFolder {
+		return false
+	}
+	ok, err := plugin.Speaks(m.program.Path)
+	return err == nil && !ok
+}
+
 // ask asks m for its versions, and holds them against the history.
 func (p *Pipeline) ask(m *model) error {
-	if p.blacklist && (m.found.Kind == plugin.GoFile || m.found.Kind == plugin.GoFolder) {
-		if ok, err := plugin.Speaks(m.program.Path); err == nil && !ok {
-			return errLeftOut
-		}
+	if p.leftOut(m) {
+		return errLeftOut
 	}
 	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
 	if err == nil {
@@ -208,6 +220,7 @@ func (p *Pipeline) ask(m *model) error {
 	}
 	m.talk = talk
 	versions := told.Sorted()
+	p.told(m, versions)
 	if len(versions) == 0 {
 		p.warn(m.name + " has no versions")
 	}
@@ -265,6 +278,10 @@ func (p *Pipeline) decide(m *model, d *due) {
 		d.why = version.Asked
 		if d.Refused != "" {
 			d.why = version.Refused
+		} else if p.OnlyUntested {
+			if d.tested = p.tested(m, d.Name, hex(d.Hash)); d.tested == passport.Passed {
+				d.why = version.Passed
+			}
 		}
 		return
 	}

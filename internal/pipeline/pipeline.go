@@ -18,6 +18,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 )
@@ -31,17 +32,21 @@ type Pipeline struct {
 	Folder   outputs.Folder
 	Recorder *outputs.Recorder // nil when nothing is to be written
 	History  *outputs.History  // nil when it is not used
-	Stop     *Stop
+	// Passports are what is remembered of test mode.
+	Passports passport.Folder
+	Stop      *Stop
 	// Report is told of what happens, by several goroutines.
 	Report func(Report)
 	// Summarize returns the text that is shown at the end, for on_finish. It may be nil.
 	Summarize func(*Summary) string
 
-	Execute  bool // execution mode; else test mode
-	Keep     bool // what has finished stays finished although its code has changed
-	Jobs     int  // how many versions run at once
-	Models   version.Selection
-	Versions version.Selection
+	Execute bool // execution mode; else test mode
+	Keep    bool // what has finished stays finished although its code has changed
+	// OnlyUntested is test mode of what has not passed as it is now; RequireTested is execution mode of nothing else than what has.
+	OnlyUntested, RequireTested bool
+	Jobs                        int // how many versions run at once
+	Models                      version.Selection
+	Versions                    version.Selection
 
 	Program string // version of mlpipeline, for the records
 	User    string
@@ -81,8 +86,11 @@ func (p *Pipeline) Run() (Summary, error) {
 	endStatus := p.writeStatus()
 	p.hooks = p.startHooks(hookLimit)
 	p.build()
-	p.openFinished()
-	for {
+	refused := p.checkTests()
+	if refused == nil {
+		p.openFinished()
+	}
+	for refused == nil {
 		p.reload()
 		if len(p.running) < p.Jobs {
 			if run := p.next(); run != nil {
@@ -95,6 +103,9 @@ func (p *Pipeline) Run() (Summary, error) {
 		}
 		p.wait()
 	}
+	for _, m := range p.models {
+		p.saveTests(m)
+	}
 	p.mu.Lock()
 	p.summary.Left = p.ctx.Err() != nil
 	p.summary.Seconds = time.Since(p.started).Seconds()
@@ -102,6 +113,9 @@ func (p *Pipeline) Run() (Summary, error) {
 	tally := p.State().Queue
 	p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
 	endStatus()
+	if refused != nil {
+		return p.summary, refused
+	}
 	p.report(Report{Event: Ended, Summary: &p.summary})
 	p.hooks.finish(&p.summary)
 	return p.summary, errors.Join(p.err, p.nothing())
@@ -174,6 +188,7 @@ func (p *Pipeline) wait() {
 	select {
 	case <-p.Queue.Changed():
 	case r := <-p.ended:
+		p.remember(r)
 		p.mu.Lock()
 		delete(p.running, r)
 		switch r.Status {

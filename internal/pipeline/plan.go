@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 )
@@ -18,6 +19,9 @@ type Planned struct {
 	// Action is run, resume, skip or fail.
 	Action string `json:"action"`
 	Reason string `json:"reason"`
+	// Tested says how the version is to its last test, and Untested, for people, what is missing before it runs for real.
+	Tested   passport.State `json:"tested,omitempty"`
+	Untested string         `json:"-"`
 }
 
 // Plan returns, instead of running anything, what Run would do, one entry for each version, and one for each model that
@@ -30,6 +34,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 	}
 	p.planning = true
 	p.build()
+	var missing []untested
 	for _, m := range p.selected() {
 		err := p.refresh(m)
 		if err == nil {
@@ -55,7 +60,13 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 			if d.why.Due() {
 				m.claim(&d)
 			}
-			planned := Planned{m.name, d.Label(), "run", p.reason(m, d)}
+			planned := Planned{Model: m.name, Version: d.Label(), Action: "run", Reason: p.reason(m, d)}
+			if d.why != version.Refused {
+				planned.Tested = p.tested(m, d.Name, hex(d.Hash))
+			}
+			if p.Execute && d.why.Due() {
+				planned.Untested = p.whyUntested(m, d.Name, planned.Tested)
+			}
 			switch {
 			case d.why == version.Resumes:
 				planned.Action = "resume"
@@ -71,8 +82,17 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		if len(stale) > 0 {
 			p.noticeStale(m, stale)
 		}
+		if p.Execute {
+			missing = append(missing, p.untested(m, slices.Values(m.plan))...)
+		}
 		m.close(p)
 	}
+	if p.RequireTested {
+		if err := p.refusal(missing); err != nil {
+			return err
+		}
+	}
+	p.warnOf(missing)
 	return p.nothing()
 }
 
@@ -80,6 +100,9 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 func (p *Pipeline) reason(m *model, d due) string {
 	switch d.why {
 	case version.Asked:
+		if !p.Execute && d.tested != "" {
+			return "test: 1 step, " + untestedText(d.tested, "code")
+		}
 		if !p.Execute {
 			return "test: 1 step"
 		}
@@ -111,6 +134,8 @@ func (p *Pipeline) reason(m *model, d due) string {
 		return "done; kept although " + p.whatChanged(m, *d.past) + " changed"
 	case version.Elsewhere:
 		return "running on " + d.past.Host
+	case version.Passed:
+		return "passed"
 	case version.Refused:
 		return d.Refused
 	}
@@ -186,22 +211,27 @@ func (p *Pipeline) changedFiles(m *model, past outputs.Past) (changed []string, 
 	if err != nil {
 		return nil, err
 	}
+	return p.differing(m, run.Code.Files), nil
+}
+
+// differing returns the files of m that are not what they were then.
+func (p *Pipeline) differing(m *model, then map[string]string) (changed []string) {
 	now := m.program.Files
-	if m.program.Partial {
-		now = m.program.Now(p.Project.ModelsDir, run.Code.Files)
+	if m.growing() {
+		now = m.program.Now(p.Project.ModelsDir, then)
 	}
 	for file, hash := range now {
-		if run.Code.Files[file] != hash {
+		if then[file] != hash {
 			changed = append(changed, file)
 		}
 	}
-	for file := range run.Code.Files {
+	for file := range then {
 		if _, is := now[file]; !is {
 			changed = append(changed, file+" (removed)")
 		}
 	}
 	slices.Sort(changed)
-	return changed, nil
+	return changed
 }
 
 // whatChanged names, for people, the files of m that are not what they were in a run.

@@ -23,15 +23,17 @@ type run struct {
 	talk  *talk // the process that told the versions, or nil: then one is started
 
 	outputs.Run
-	live   live
-	told   string          // the hash of the parameters that the history knows
-	record *outputs.Record // nil when nothing is written
-	begun  bool            // the model has been told to run
-	noted  bool            // the history knows that it has started
-	name   string          // model/version
-	dir    string          // the model directory, absolute
-	phase  string
-	end    *wire.Event // the model's last word
+	live    live
+	told    string          // the hash of the parameters that the history knows
+	record  *outputs.Record // nil when nothing is written
+	begun   bool            // the model has been told to run
+	noted   bool            // the history knows that it has started
+	name    string          // model/version
+	dir     string          // the model directory, absolute
+	phase   string
+	began   time.Time     // the phase
+	trained time.Duration // how long the training took
+	end     *wire.Event   // the model's last word
 }
 
 // newRun prepares a run, with the process that waits for one if there is any.
@@ -265,7 +267,10 @@ func (r *run) take(e wire.Event) {
 		if e.Phase == wire.PhaseEvaluateTrain && r.phase == wire.PhaseTrain {
 			r.Steps.Done = r.Steps.Total
 		}
-		r.phase = e.Phase
+		if r.phase == wire.PhaseTrain {
+			r.trained = time.Since(r.began)
+		}
+		r.phase, r.began = e.Phase, time.Now()
 		if e.Phase == wire.PhaseTrain {
 			r.Steps = outputs.Steps{Before: e.Step, Done: e.Step, Total: e.Total}
 			if e.Step > 0 {

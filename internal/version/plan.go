@@ -15,6 +15,7 @@ const (
 	Done                     // finished, nothing has changed: skip
 	Kept                     // finished, the code has changed, and the user keeps it: skip
 	Elsewhere                // another host is running it: skip
+	Passed                   // in test mode: it has passed as it is now: skip
 	Refused                  // it cannot run: a failure
 )
 
