@@ -44,6 +44,7 @@ func (f *forecast) recall(folder outputs.Folder) {
 type load struct {
 	model string
 	count int
+	tests mean // how long some of them will take in seconds, by what they took in test mode
 }
 
 // ends returns about when all is done, with jobs versions at once, or nil when nothing lets one guess. A version of which
@@ -55,12 +56,16 @@ func (f *forecast) ends(now time.Time, jobs int, running []outputs.Live, waiting
 	var sum, longest float64
 	guess := 0 // versions of which nothing is known
 	for _, w := range waiting {
-		if took, ok := f.took[w.model]; ok {
-			sum += float64(w.count) * took.value()
-			whole = mean{whole.sum + float64(w.count)*took.value(), whole.n + w.count}
-		} else {
-			guess += w.count
+		took, ok := f.took[w.model]
+		if !ok {
+			took = w.tests
 		}
+		if took.n == 0 {
+			guess += w.count
+			continue
+		}
+		sum += float64(w.count) * took.value()
+		whole = mean{whole.sum + float64(w.count)*took.value(), whole.n + w.count}
 	}
 	for _, r := range running {
 		elapsed := now.Sub(r.Started.Time).Seconds()

@@ -31,6 +31,7 @@ type model struct {
 	cleans   bool                  // a version that starts from scratch may have its model directory emptied
 	compared map[uint64]comparison // of the code of past runs with that of program, by their fingerprint; see compareCode
 	tests    tests
+	outlook  outlook // what is expected of it before it is opened
 	git      func() *outputs.Git
 	talk     *talk // the process that told the versions: it runs the first that is due
 }
@@ -174,8 +175,10 @@ func (p *Pipeline) open(m *model) error {
 			p.skipped(m, d)
 		}
 	}
+	expect := m.tests.expect(ready)
 	p.mu.Lock()
 	m.opened, m.due, m.plan = true, ready, nil
+	m.outlook.load.tests = expect
 	p.mu.Unlock()
 	if len(m.due) == 0 {
 		m.close(p)

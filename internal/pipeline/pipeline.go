@@ -89,6 +89,7 @@ func (p *Pipeline) Run() (Summary, error) {
 	refused := p.checkTests()
 	if refused == nil {
 		p.openFinished()
+		p.lookAhead()
 	}
 	for refused == nil {
 		p.reload()

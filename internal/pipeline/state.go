@@ -60,20 +60,26 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, loads
 	})
 	for _, name := range p.queue {
 		m := p.models[name]
+		if m == nil || m.finished || !p.Models.Has(name) {
+			continue
+		}
+		first := m.outlook.first
 		switch {
-		case m == nil || m.finished || !p.Models.Has(name):
 		case m.opened:
-			s.Queue.Waiting += len(m.due)
-			loads = append(loads, load{model: name, count: len(m.due)})
-			for _, d := range m.due[:min(len(m.due), outputs.MaxNext-len(next))] {
-				next = append(next, waiting{m, d})
-			}
+			first = m.due
+			loads = append(loads, load{name, len(m.due), m.outlook.load.tests})
+		case m.outlook.known:
+			loads = append(loads, m.outlook.load)
 		default:
 			s.Queue.Unknown++
-			if len(next) < outputs.MaxNext {
-				next = append(next, waiting{m, due{}})
-			}
+			first = []due{{}}
 		}
+		for _, d := range first[:min(len(first), outputs.MaxNext-len(next))] {
+			next = append(next, waiting{m, d})
+		}
+	}
+	for _, l := range loads {
+		s.Queue.Waiting += l.count
 	}
 	if p.Stop.Level() > Going {
 		return nil, nil // what waits will not run in this call
