@@ -65,7 +65,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 				planned.Tested = p.tested(m, d.Name, hex(d.Hash))
 			}
 			if p.Execute && d.why.Due() {
-				planned.Untested = p.whyUntested(m, d.Name, planned.Tested)
+				planned.Untested = p.untestedNote(m, d, planned.Tested)
 			}
 			switch {
 			case d.why == version.Resumes:

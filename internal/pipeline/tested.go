@@ -259,6 +259,15 @@ func (p *Pipeline) whyUntested(m *model, name string, state passport.State) stri
 	return untestedText(state, code)
 }
 
+// untestedNote is whyUntested for a plan that has given the reason why d is due.
+func (p *Pipeline) untestedNote(m *model, d due, state passport.State) string {
+	stale := d.why == version.NewCode || d.why == version.NewParameters
+	if stale && (state == passport.CodeChanged || state == passport.ParametersChanged) {
+		return "not tested since"
+	}
+	return p.whyUntested(m, d.Name, state)
+}
+
 // untestedText says for people what a state means. code names what has changed if it is the code.
 func untestedText(state passport.State, code string) string {
 	switch state {
