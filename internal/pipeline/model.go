@@ -165,17 +165,19 @@ func (p *Pipeline) open(m *model) error {
 	p.warnShared(m)
 	p.warnOpened(m)
 	var ready []due
+	var expect mean
 	for _, d := range m.plan {
 		switch {
 		case d.why == version.Refused:
 			p.refused(m, d)
 		case d.why.Due():
 			ready = append(ready, d)
+			expect = m.tests.expect(expect, d)
 		default:
 			p.skipped(m, d)
 		}
 	}
-	expect := m.tests.expect(ready)
+	m.tests.passport, m.tests.warned = nil, nil // there may be very many versions
 	p.mu.Lock()
 	m.opened, m.due, m.plan = true, ready, nil
 	m.outlook.load.tests = expect
@@ -282,7 +284,7 @@ func (p *Pipeline) decide(m *model, d *due) {
 		if d.Refused != "" {
 			d.why = version.Refused
 		} else if p.OnlyUntested {
-			if d.tested = p.tested(m, d.Name, hex(d.Hash)); d.tested == passport.Passed {
+			if d.tested = p.tested(m, d.Version); d.tested == passport.Passed {
 				d.why = version.Passed
 			}
 		}

@@ -1,6 +1,10 @@
 package pipeline
 
-import "github.com/mlpipeline/mlpipeline/internal/outputs"
+import (
+	"slices"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+)
 
 // An outlook is what is expected of a model before its turn comes and it is asked: that it tells the versions that it told
 // when it was tested last.
@@ -20,36 +24,35 @@ func (p *Pipeline) lookAhead() {
 			continue
 		}
 		o := outlook{load: load{model: m.name}}
-		plan := m.plan
-		if plan == nil {
-			for d := range p.expected(m, p.passport(m).Versions) {
-				plan = append(plan, d)
-			}
+		plan := slices.Values(m.plan)
+		if m.plan == nil {
+			plan = p.expected(m, p.passport(m).Versions)
 		}
-		o.known = len(plan) > 0
-		var ready []due
-		for _, d := range plan {
-			if d.why.Due() {
-				ready = append(ready, d)
+		for d := range plan {
+			o.known = true
+			if !d.why.Due() {
+				continue
 			}
+			if len(o.first) < outputs.MaxNext {
+				o.first = append(o.first, d)
+			}
+			o.load.count++
+			o.load.tests = m.tests.expect(o.load.tests, d)
 		}
-		o.first = ready[:min(len(ready), outputs.MaxNext)]
-		o.load.count, o.load.tests = len(ready), m.tests.expect(ready)
+		m.tests.passport = nil // it is read again when its turn comes, and there may be very many versions
 		p.mu.Lock()
 		m.outlook = o
 		p.mu.Unlock()
 	}
 }
 
-// expect returns how long some of the versions will take in seconds, by what they took in test mode.
-func (t *tests) expect(versions []due) (m mean) {
+// expect adds to m how long d will take in seconds, by what it took in test mode.
+func (t *tests) expect(m mean, d due) mean {
 	if t.passport == nil {
 		return m
 	}
-	for _, d := range versions {
-		if v, ok := t.passport.Version(d.Name); ok && v.Passed != 0 && v.Steps > 0 {
-			m = mean{m.sum + v.Step*float64(v.Steps), m.n + 1}
-		}
+	if v, ok := t.passport.Version(d.Name); ok && v.Passed != 0 && v.Steps > 0 {
+		m = mean{m.sum + v.Step*float64(v.Steps), m.n + 1}
 	}
 	return m
 }

@@ -62,7 +62,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 			}
 			planned := Planned{Model: m.name, Version: d.Label(), Action: "run", Reason: p.reason(m, d)}
 			if d.why != version.Refused {
-				planned.Tested = p.tested(m, d.Name, hex(d.Hash))
+				planned.Tested = p.tested(m, d.Version)
 			}
 			if p.Execute && d.why.Due() {
 				planned.Untested = p.untestedNote(m, d, planned.Tested)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
@@ -48,8 +47,8 @@ func (p *Pipeline) passport(m *model) *passport.Passport {
 }
 
 // tested says how a version of m is to its last test.
-func (p *Pipeline) tested(m *model, name, parameters string) passport.State {
-	return p.passport(m).State(name, parameters, func(c passport.Code) bool {
+func (p *Pipeline) tested(m *model, v *version.Version) passport.State {
+	return p.passport(m).State(v.Name, passport.Hash(v.Hash), func(c passport.Code) bool {
 		t := &m.tests
 		if t.same == nil || t.code != m.program.Fingerprint {
 			t.code, t.same = m.program.Fingerprint, map[string]bool{}
@@ -80,7 +79,7 @@ func (p *Pipeline) told(m *model, versions []version.Version) {
 		if v.Refused != "" {
 			refused = append(refused, len(told))
 		}
-		told = append(told, passport.Told{Name: v.Name, Parameters: hex(v.Hash)})
+		told = append(told, passport.Told{Name: v.Name, Parameters: passport.Hash(v.Hash)})
 	}
 	m.tests.news = append(m.tests.news, func(t *passport.Passport) {
 		t.Tell(told)
@@ -96,7 +95,9 @@ func (p *Pipeline) remember(r *run) {
 		return
 	}
 	t := &r.model.tests
-	name, parameters := r.Version, r.ParametersHash
+	name := r.Version
+	var parameters passport.Hash
+	_ = parameters.UnmarshalText([]byte(r.ParametersHash)) // it was written here
 	if r.Status == outputs.Finished {
 		code, when, pace := passport.Code{Fingerprint: r.Code.Fingerprint, Files: r.Code.Files}, r.Ended.Time, r.pace()
 		t.news = append(t.news, func(t *passport.Passport) { t.Pass(name, parameters, code, when, pace) })
@@ -182,8 +183,7 @@ func (p *Pipeline) expected(m *model, versions []passport.Version) iter.Seq[due]
 			if !p.Versions.Has(v.Name) {
 				continue
 			}
-			d := due{Version: &version.Version{Version: wire.Version{Name: v.Name}}}
-			d.Hash, _ = strconv.ParseUint(v.Parameters, 16, 64)
+			d := due{Version: &version.Version{Version: wire.Version{Name: v.Name}, Hash: uint64(v.Parameters)}}
 			p.decide(m, &d)
 			if !yield(d) {
 				return
@@ -202,7 +202,7 @@ func (p *Pipeline) warnOpened(m *model) {
 	if p.RequireTested {
 		for i := range m.plan {
 			d := &m.plan[i]
-			if state := p.tested(m, d.Name, hex(d.Hash)); d.why.Due() && state != passport.Passed {
+			if state := p.tested(m, d.Version); d.why.Due() && state != passport.Passed {
 				d.why, d.Refused = version.Refused, "it has not passed test mode as it is now ("+p.whyUntested(m, d.Name, state)+"), which --require-tested asks for"
 			}
 		}
@@ -223,7 +223,7 @@ func (p *Pipeline) untested(m *model, versions iter.Seq[due]) []untested {
 			continue
 		}
 		runs++
-		state := p.tested(m, d.Name, hex(d.Hash))
+		state := p.tested(m, d.Version)
 		if state == passport.Passed || t.warned[d.Name] == state || t.never && state == passport.Never {
 			continue
 		}

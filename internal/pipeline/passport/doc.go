@@ -6,7 +6,7 @@
 // Test mode writes nothing into the project, so passports lie in the user's cache folder, one file for each model of each
 // project. Its name is a hash of the two; its text says both. The first line is about the model:
 //
-//	{"format":1,"project":"/home/ann/digits","model":"softmax","codes":[{"fingerprint":"1f5f…","files":{"models/softmax/main.go":"13b5…"}}]}
+//	{"format":1,"project":"/home/ann/digits","model":"softmax","versions":1,"codes":[{"fingerprint":"1f5f…","files":{"models/softmax/main.go":"13b5…"}}]}
 //
 // Each further line is about one version, in the order in which the model told them when it was tested last:
 //

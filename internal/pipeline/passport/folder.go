@@ -24,10 +24,11 @@ type Folder struct{ Dir string }
 
 // A head is the first line of a file.
 type head struct {
-	Format  int    `json:"format"`
-	Project string `json:"project"` // its folder, links resolved
-	Model   string `json:"model"`
-	Codes   []Code `json:"codes,omitempty"`
+	Format   int    `json:"format"`
+	Project  string `json:"project"` // its folder, links resolved
+	Model    string `json:"model"`
+	Versions int    `json:"versions,omitempty"` // how many there are
+	Codes    []Code `json:"codes,omitempty"`
 }
 
 // file is where the passport of a model of the project in a folder lies.
@@ -67,21 +68,32 @@ func read(path string) (*Passport, error) {
 	}
 	defer file.Close()
 	d := json.NewDecoder(bufio.NewReaderSize(file, 64<<10))
+	var line json.RawMessage
 	var h head
-	if err := d.Decode(&h); err != nil {
+	err = d.Decode(&line)
+	if err == nil {
+		var first struct{ Format int }
+		if json.Unmarshal(line, &first) == nil && first.Format > Format {
+			return nil, &NewerError{path, first.Format}
+		}
+		err = json.Unmarshal(line, &h)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w", path, err)
 	}
-	if h.Format > Format {
-		return nil, &NewerError{path, h.Format}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
 	}
-	p := &Passport{Codes: h.Codes, place: map[string]int{}}
+	n := max(0, min(h.Versions, int(info.Size()/30))) // no version takes fewer bytes
+	p := &Passport{Codes: h.Codes, Versions: make([]Version, 0, n), place: make(map[string]int, n)}
 	for {
 		var v Version
 		err := d.Decode(&v)
 		switch {
 		case err == io.EOF:
 			return p, nil
-		case err == nil && v.Passed != 0 && (v.Code < 0 || v.Code >= len(p.Codes)):
+		case err == nil && v.Passed != 0 && (v.Code < 0 || int(v.Code) >= len(p.Codes)):
 			err = fmt.Errorf("version %q passed with code %d, and there are %d", v.Name, v.Code, len(p.Codes))
 		}
 		if err != nil {
@@ -120,7 +132,7 @@ func (f Folder) Update(project, model string, change func(*Passport)) (*Passport
 	}
 	change(p)
 	p.tidy()
-	h.Codes = p.Codes
+	h.Codes, h.Versions = p.Codes, len(p.Versions)
 	if err := write(path, h, p.Versions); err != nil {
 		return fail(err)
 	}

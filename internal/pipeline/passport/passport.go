@@ -1,7 +1,9 @@
 package passport
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -19,15 +21,28 @@ type Code struct {
 	Files       map[string]string `json:"files,omitempty"` // hash of each of the user's files
 }
 
-// A Version is what is remembered of a version.
+// A Hash is the hash of the parameters of a version. It is written as 16 hex digits.
+type Hash uint64
+
+// MarshalText implements encoding.TextMarshaler.
+func (h Hash) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *Hash) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	*h = Hash(n)
+	return err
+}
+
+// A Version is what is remembered of a version. There may be very many.
 type Version struct {
 	Name       string `json:"version"`
-	Parameters string `json:"parameters"`       // hash of those that it was told with last
+	Parameters Hash   `json:"parameters"`       // those that it was told with last
 	Failed     bool   `json:"failed,omitempty"` // when it was tested last
 	// What follows is about the test that it passed last.
-	Passed int64  `json:"passed,omitempty"` // when, in milliseconds since 1970; 0 when it has passed none, or failed since
-	With   string `json:"with,omitempty"`   // hash of its parameters then, when they were not Parameters
-	Code   int    `json:"code,omitempty"`   // its code then: a place in Codes
+	Code   int32 `json:"code,omitempty"`   // its code then: a place in Codes
+	Passed int64 `json:"passed,omitempty"` // when, in milliseconds since 1970; 0 when it has passed none, or failed since
+	With   Hash  `json:"with,omitempty"`   // its parameters then, when they were not Parameters
 	Pace
 }
 
@@ -61,7 +76,7 @@ func (p *Passport) Version(name string) (Version, bool) {
 
 // State says how the version called name, that now has these parameters, is to its last test. same says whether a code is
 // the model's present one.
-func (p *Passport) State(name, parameters string, same func(Code) bool) State {
+func (p *Passport) State(name string, parameters Hash, same func(Code) bool) State {
 	v, ok := p.Version(name)
 	switch {
 	case ok && v.Failed:
@@ -76,16 +91,19 @@ func (p *Passport) State(name, parameters string, same func(Code) bool) State {
 	return Passed
 }
 
-// with is the hash of the parameters that v passed with.
-func (v Version) with() string {
-	if v.With != "" {
+// with are the parameters that v passed with.
+func (v Version) with() Hash {
+	if v.With != 0 {
 		return v.With
 	}
 	return v.Parameters
 }
 
 // A Told is a version as a model tells it.
-type Told struct{ Name, Parameters string }
+type Told struct {
+	Name       string
+	Parameters Hash
+}
 
 // Tell takes in what versions there are. Those that are no longer told are forgotten.
 func (p *Passport) Tell(versions []Told) {
@@ -94,7 +112,7 @@ func (p *Passport) Tell(versions []Told) {
 	for _, t := range versions {
 		v, _ := before.Version(t.Name)
 		with := v.with()
-		v.Name, v.Parameters, v.With = t.Name, t.Parameters, ""
+		v.Name, v.Parameters, v.With = t.Name, t.Parameters, 0
 		if v.Passed != 0 && with != v.Parameters {
 			v.With = with
 		}
@@ -103,12 +121,12 @@ func (p *Passport) Tell(versions []Told) {
 }
 
 // Pass takes in that a version has passed.
-func (p *Passport) Pass(name, parameters string, code Code, when time.Time, pace Pace) {
+func (p *Passport) Pass(name string, parameters Hash, code Code, when time.Time, pace Pace) {
 	p.set(Version{Name: name, Parameters: parameters, Passed: when.UnixMilli(), Code: p.codeOf(code), Pace: pace})
 }
 
 // Fail takes in that a version has failed: that it had passed before is forgotten.
-func (p *Passport) Fail(name, parameters string) {
+func (p *Passport) Fail(name string, parameters Hash) {
 	p.set(Version{Name: name, Parameters: parameters, Failed: true})
 }
 
@@ -125,18 +143,18 @@ func (p *Passport) set(v Version) {
 }
 
 // codeOf returns the place of code in Codes. There are few.
-func (p *Passport) codeOf(code Code) int {
+func (p *Passport) codeOf(code Code) int32 {
 	i := slices.IndexFunc(p.Codes, func(c Code) bool { return c.Fingerprint == code.Fingerprint })
 	if i < 0 {
 		i = len(p.Codes)
 		p.Codes = append(p.Codes, code)
 	}
-	return i
+	return int32(i)
 }
 
 // tidy forgets the codes that no version has passed with.
 func (p *Passport) tidy() {
-	now := make([]int, len(p.Codes)) // the new place of each, from 1
+	now := make([]int32, len(p.Codes)) // the new place of each, from 1
 	var codes []Code
 	for i := range p.Versions {
 		v := &p.Versions[i]
@@ -145,7 +163,7 @@ func (p *Passport) tidy() {
 		}
 		if now[v.Code] == 0 {
 			codes = append(codes, p.Codes[v.Code])
-			now[v.Code] = len(codes)
+			now[v.Code] = int32(len(codes))
 		}
 		v.Code = now[v.Code] - 1
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 var when = time.UnixMilli(1795385931228)
@@ -37,7 +38,7 @@ func read1(t *testing.T, f Folder, project, model string) *Passport {
 	return p
 }
 
-func states(p *Passport, code string, params map[string]string) map[string]State {
+func states(p *Passport, code string, params map[string]Hash) map[string]State {
 	all := map[string]State{}
 	for name, hash := range params {
 		all[name] = p.State(name, hash, is(code))
@@ -47,7 +48,7 @@ func states(p *Passport, code string, params map[string]string) map[string]State
 
 func TestStates(t *testing.T) {
 	f := Folder{filepath.Join(t.TempDir(), "tested")}
-	now := map[string]string{"a": "1", "b": "2", "c": "3"}
+	now := map[string]Hash{"a": 1, "b": 2, "c": 3}
 	check := func(step, code string, want map[string]State) {
 		t.Helper()
 		if diff := cmp.Diff(want, states(read1(t, f, "/p", "m"), code, now)); diff != "" {
@@ -59,33 +60,33 @@ func TestStates(t *testing.T) {
 	tell := func(p *Passport) { p.Tell([]Told{{"a", now["a"]}, {"b", now["b"]}, {"c", now["c"]}}) }
 	update(t, f, "/p", "m", func(p *Passport) {
 		tell(p)
-		p.Pass("a", "1", Code{Fingerprint: "x", Files: map[string]string{"m.go": "0"}}, when, Pace{Step: 0.5, Seconds: 1, Steps: 100})
-		p.Fail("b", "2")
+		p.Pass("a", 1, Code{Fingerprint: "x", Files: map[string]string{"m.go": "0"}}, when, Pace{Step: 0.5, Seconds: 1, Steps: 100})
+		p.Fail("b", 2)
 	})
 	check("a test that b has halted", "x", map[string]State{"a": Passed, "b": Failed, "c": Never})
 	check("other code", "y", map[string]State{"a": CodeChanged, "b": Failed, "c": Never})
 
 	// The parameters of a change: it is told with them, but has not passed with them.
-	now["a"] = "11"
+	now["a"] = 11
 	check("before it is told", "x", map[string]State{"a": ParametersChanged, "b": Failed, "c": Never})
 	update(t, f, "/p", "m", tell)
 	check("once it is told", "x", map[string]State{"a": ParametersChanged, "b": Failed, "c": Never})
-	now["a"] = "1"
+	now["a"] = 1
 	update(t, f, "/p", "m", tell)
 	check("put back", "x", map[string]State{"a": Passed, "b": Failed, "c": Never})
 
 	// Each version has the code that it passed with, in whatever order.
-	update(t, f, "/p", "m", func(p *Passport) { p.Pass("b", "2", Code{Fingerprint: "y"}, when, Pace{}) })
+	update(t, f, "/p", "m", func(p *Passport) { p.Pass("b", 2, Code{Fingerprint: "y"}, when, Pace{}) })
 	check("the code of a", "x", map[string]State{"a": Passed, "b": CodeChanged, "c": Never})
 	check("the code of b", "y", map[string]State{"a": CodeChanged, "b": Passed, "c": Never})
-	update(t, f, "/p", "m", func(p *Passport) { p.Fail("a", "1") })
+	update(t, f, "/p", "m", func(p *Passport) { p.Fail("a", 1) })
 	check("a has failed", "x", map[string]State{"a": Failed, "b": CodeChanged, "c": Never})
 	if p := read1(t, f, "/p", "m"); len(p.Codes) != 1 || p.Codes[0].Fingerprint != "y" {
 		t.Errorf("codes %v are kept", p.Codes)
 	}
 
 	// What is no longer told is forgotten, also if it comes back.
-	update(t, f, "/p", "m", func(p *Passport) { p.Tell([]Told{{"a", "1"}}) })
+	update(t, f, "/p", "m", func(p *Passport) { p.Tell([]Told{{"a", 1}}) })
 	update(t, f, "/p", "m", tell)
 	check("b was gone", "y", map[string]State{"a": Failed, "b": Never, "c": Never})
 }
@@ -93,12 +94,15 @@ func TestStates(t *testing.T) {
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	f := Folder{t.TempDir()}
 	want := update(t, f, "/p", "m", func(p *Passport) {
-		p.Tell([]Told{{"a", "1"}, {`<"\` + "\u2028", "2"}, {"c", "3"}})
-		p.Pass("c", "3", Code{"x", map[string]string{"m.go": "0"}}, when, Pace{Step: 0.25, Seconds: 1.5, Steps: 860})
-		p.Fail("a", "1")
+		p.Tell([]Told{{"a", 1}, {`<"\` + "\u2028", 2}, {"c", 3}})
+		p.Pass("c", 3, Code{"x", map[string]string{"m.go": "0"}}, when, Pace{Step: 0.25, Seconds: 1.5, Steps: 860})
+		p.Fail("a", 1)
 	})
-	if diff := cmp.Diff(want, read1(t, f, "/p", "m"), cmp.AllowUnexported(Passport{})); diff != "" {
+	if diff := cmp.Diff(want, read1(t, f, "/p", "m"), cmpopts.IgnoreUnexported(Passport{})); diff != "" {
 		t.Error(diff)
+	}
+	if v, ok := read1(t, f, "/p", "m").Version("c"); !ok || v.Steps != 860 {
+		t.Errorf("c is %+v", v)
 	}
 }
 
@@ -109,7 +113,7 @@ func TestProjectsAndModelsAreApart(t *testing.T) {
 	if err := os.Symlink(project, link); err != nil {
 		t.Fatal(err)
 	}
-	update(t, f, project, "m", func(p *Passport) { p.Fail("a", "1") })
+	update(t, f, project, "m", func(p *Passport) { p.Fail("a", 1) })
 	for _, other := range []struct {
 		project, model string
 		known          bool
@@ -128,7 +132,7 @@ func TestSideBySide(t *testing.T) {
 		wg.Go(func() {
 			for i := range 25 {
 				name := fmt.Sprint(w, "-", i)
-				if _, err := f.Update("/p", "m", func(p *Passport) { p.Pass(name, "1", Code{Fingerprint: "x"}, when, Pace{}) }); err != nil {
+				if _, err := f.Update("/p", "m", func(p *Passport) { p.Pass(name, 1, Code{Fingerprint: "x"}, when, Pace{}) }); err != nil {
 					t.Error(err)
 				}
 			}
@@ -145,7 +149,7 @@ func TestSideBySide(t *testing.T) {
 
 func TestDamagedAndNewer(t *testing.T) {
 	f := Folder{t.TempDir()}
-	update(t, f, "/p", "m", func(p *Passport) { p.Pass("a", "1", Code{Fingerprint: "x"}, when, Pace{}) })
+	update(t, f, "/p", "m", func(p *Passport) { p.Pass("a", 1, Code{Fingerprint: "x"}, when, Pace{}) })
 	path, _ := f.file("/p", "m")
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -159,10 +163,10 @@ func TestDamagedAndNewer(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := f.Read("/p", "m")
-		if err == nil || !strings.Contains(err.Error(), path) || p.State("a", "1", is("x")) != Never {
+		if err == nil || !strings.Contains(err.Error(), path) || p.State("a", 1, is("x")) != Never {
 			t.Errorf("%q: %v", text, err)
 		}
-		update(t, f, "/p", "m", func(p *Passport) { p.Fail("b", "1") })
+		update(t, f, "/p", "m", func(p *Passport) { p.Fail("b", 1) })
 		read1(t, f, "/p", "m")
 	}
 
@@ -171,10 +175,10 @@ func TestDamagedAndNewer(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e *NewerError
-	if p, err := f.Read("/p", "m"); !errors.As(err, &e) || p.State("a", "1", is("x")) != Never {
+	if p, err := f.Read("/p", "m"); !errors.As(err, &e) || p.State("a", 1, is("x")) != Never {
 		t.Error(err)
 	}
-	if _, err := f.Update("/p", "m", func(p *Passport) { p.Fail("b", "1") }); !errors.As(err, &e) {
+	if _, err := f.Update("/p", "m", func(p *Passport) { p.Fail("b", 1) }); !errors.As(err, &e) {
 		t.Error(err)
 	}
 	if text, _ := os.ReadFile(path); string(text) != newer {
@@ -188,7 +192,7 @@ func TestTrim(t *testing.T) {
 	here, gone := t.TempDir(), filepath.Join(t.TempDir(), "gone")
 	old := time.Now().Add(-2 * keep)
 	for _, project := range []string{here, gone, gone + "-lately"} {
-		update(t, f, project, "m", func(p *Passport) { p.Fail("a", "1") })
+		update(t, f, project, "m", func(p *Passport) { p.Fail("a", 1) })
 		if path, _ := f.file(project, "m"); !strings.HasSuffix(project, "lately") {
 			if err := os.Chtimes(path, old, old); err != nil {
 				t.Fatal(err)
@@ -219,7 +223,7 @@ func TestManyVersionsAreFewBytes(t *testing.T) {
 	}
 	update(t, f, "/p", "m", func(p *Passport) {
 		for i := range n {
-			p.Pass(fmt.Sprint("v", i), "0123456789abcdef", Code{"x", files}, when, Pace{Step: 0.001234, Seconds: 0.012345, Steps: 860})
+			p.Pass(fmt.Sprint("v", i), 0x0123456789abcdef, Code{"x", files}, when, Pace{Step: 0.001234, Seconds: 0.012345, Steps: 860})
 		}
 	})
 	path, _ := f.file("/p", "m")
@@ -233,7 +237,7 @@ func BenchmarkRead100000(b *testing.B) {
 	f := Folder{b.TempDir()}
 	if _, err := f.Update("/p", "m", func(p *Passport) {
 		for i := range 100000 {
-			p.Pass(fmt.Sprint("version-", i), "0123456789abcdef", Code{Fingerprint: "x"}, when, Pace{Step: 0.001234, Seconds: 0.012345, Steps: 860})
+			p.Pass(fmt.Sprint("version-", i), 0x0123456789abcdef, Code{Fingerprint: "x"}, when, Pace{Step: 0.001234, Seconds: 0.012345, Steps: 860})
 		}
 	}); err != nil {
 		b.Fatal(err)
