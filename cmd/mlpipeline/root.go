@@ -81,7 +81,7 @@ func newRoot(app *app) *cobra.Command {
 	flags.BoolVarP(&opts.run, "run", "r", false, "execution mode: run models.config for real, and record it")
 	flags.BoolVarP(&opts.history, "use-history", "u", false, "with -r: skip what has finished, resume what was interrupted; without: skip what has passed")
 	flags.BoolVarP(&opts.noLog, "no-log", "n", false, "with -r: write no log, output or history")
-	flags.BoolVar(&opts.keep, "keep", false, "with -u: what has finished stays finished although its model's code has changed")
+	flags.BoolVar(&opts.keep, "keep", false, "with -r -u: what has finished stays finished although its model's code has changed")
 	flags.BoolVar(&opts.requireTested, "require-tested", false, "with -r: start nothing unless all that would run has passed test mode as it is now")
 	flags.StringVarP(&opts.project, "project", "C", "", "work in the project of `DIR` (default: the current folder or one above it)")
 	flags.IntVarP(&opts.jobs, "jobs", "j", 0, "run up to `N` versions at once (default: jobs in mlp.config)")
