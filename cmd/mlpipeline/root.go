@@ -89,7 +89,7 @@ func newRoot(app *app) *cobra.Command {
 	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
 	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
-	root.AddCommand(newVersion(app), newDoctor(app))
+	root.AddCommand(newInit(app), newVersion(app), newDoctor(app))
 	root.InitDefaultCompletionCmd()
 	wrapUsage(root)
 	return root
