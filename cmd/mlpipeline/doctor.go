@@ -3,15 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os/exec"
+	"io"
+	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mlpipeline/mlpipeline/internal/config"
+	"github.com/mlpipeline/mlpipeline/internal/doctor"
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 )
 
@@ -20,12 +20,16 @@ func newDoctor(app *app) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "say what models are built and run with, and what is missing",
-		Long: `doctor looks for what Go and Python models need on this machine, and says where it is or what to do.
+		Short: "see whether all that a night needs is there",
+		Long: `doctor looks at what an unattended night needs, and says what to do about what is missing. On the machine: Go, Python,
+memory, GPUs, limits, disk space, folders that can be written to, clock, host name, processes that earlier runs have left. In
+the project: the spelling in mlp.config and in the queues, who is executing it, and the plan of mlpipeline -r -u, for which it
+builds the models and has them tell their versions. Nothing is run, and nothing is written but to the cache.
 
-It also prints the folder that the Python package mlpipeline is in, for model scripts that are run by hand. Its exit status
-is 0 whatever it finds; with --json each line says whether it is ok.`,
-		Example: "  mlpipeline doctor\n  mlpipeline doctor -C ~/experiments",
+Exit status: 0 nothing stands in the way, 1 something of the project does. A warning, which may be meant so, does not change
+it, nor does anything where there is no project. It also prints the folder that the Python package mlpipeline is in, for model
+scripts that are run by hand.`,
+		Example: "  mlpipeline doctor\n  mlpipeline doctor && mlpipeline -r -u",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDoctor(cmd.Context(), app, project, asJSON)
@@ -36,89 +40,95 @@ is 0 whatever it finds; with --json each line says whether it is ok.`,
 	return cmd
 }
 
-// A finding is what the doctor says of one thing.
-type finding struct {
-	Check string `json:"check"`
-	OK    bool   `json:"ok"`
-	Text  string `json:"text"`
-	Hint  string `json:"hint,omitempty"` // what to do
-}
-
 func runDoctor(ctx context.Context, app *app, project string, asJSON bool) error {
-	cache, err := plugin.DefaultCacheDir()
-	if err != nil {
+	dir, err := findProject(project)
+	if err != nil && project != "" {
 		return err
 	}
-	builder := &plugin.Builder{CacheDir: cache}
-	if dir, err := findProject(project); err == nil {
-		p, err := config.Load(dir)
-		if err != nil {
-			return err
-		}
-		builder.Python, builder.Dir = p.Python, p.Dir
-	} else if project != "" {
-		return err
-	}
-	for _, f := range examine(ctx, builder) {
-		if asJSON {
-			line, _ := json.Marshal(f)
-			_, err = fmt.Fprintln(app.stdout, string(line))
-		} else {
-			_, err = fmt.Fprintf(app.stdout, "%-8s %s\n", f.Check, f.line())
-		}
-		if err != nil {
-			return err
-		}
+	list := checklist{out: app.stdout, json: asJSON, live: !asJSON && isTerminal(app.stdout), count: map[doctor.Level]int{}}
+	list.colour = list.live && os.Getenv("NO_COLOR") == ""
+	d := &doctor.Doctor{Dir: dir, Begin: list.begin, Tell: list.tell}
+	d.CacheDir, d.CacheErr = plugin.DefaultCacheDir()
+	d.Examine(ctx)
+	list.end()
+	switch {
+	case list.err != nil:
+		return list.err
+	case dir != "" && list.count[doctor.Problem] > 0:
+		return statusError(exitFailed)
 	}
 	return nil
 }
 
-func (f finding) line() string {
-	if f.OK {
-		return f.Text
-	}
-	return strings.TrimSuffix("problem: "+f.Text+"; "+f.Hint, "; ")
+// A checklist prints findings as they come.
+type checklist struct {
+	out    io.Writer
+	json   bool
+	live   bool // it is a terminal: what is being looked at is shown meanwhile
+	colour bool
+	count  map[doctor.Level]int
+	err    error // of the first line that could not be written
 }
 
-func examine(ctx context.Context, builder *plugin.Builder) []finding {
-	setup := builder.Setup(ctx)
-	findings := []finding{
-		found("go", setup.Go, setup.GoErr),
-		found("python", setup.Python, setup.PythonErr),
-		found("package", "to run a model script by hand: export PYTHONPATH="+setup.PythonPackage, setup.PackageErr),
+// The columns of level and check.
+const margin = "%-7s  %-9s  "
+
+// Erases the line that the cursor is in.
+const erase = "\r\x1b[K"
+
+func (c *checklist) begin(check string) {
+	if c.live {
+		fmt.Fprintf(c.out, erase+margin, "...", check)
 	}
-	if setup.PythonErr == nil {
-		findings[1] = interpreter(ctx, builder.Dir, setup.Python)
-	}
-	return findings
 }
 
-func found(check, text string, err error) finding {
-	if err == nil {
-		return finding{Check: check, OK: true, Text: text}
+func (c *checklist) tell(f doctor.Finding) {
+	c.count[f.Level]++
+	if c.json {
+		line, _ := json.Marshal(f)
+		c.print(string(line))
+		return
 	}
-	f := finding{Check: check, Text: err.Error()}
-	var adviser interface{ Hint() string }
-	if errors.As(err, &adviser) {
-		f.Hint = adviser.Hint()
+	c.print(c.paint(f.Level, fmt.Sprintf(margin, f.Level, f.Check)) + outputs.Clean(f.Text))
+	if f.Hint != "" {
+		c.print(fmt.Sprintf(margin, "", "") + "-> " + outputs.Clean(f.Hint))
 	}
-	return f
 }
 
-// interpreter asks a Python what it is.
-func interpreter(ctx context.Context, dir, path string) finding {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-c", "import sys; print('%d.%d.%d %d' % (sys.version_info[:3] + (sys.version_info >= (3, 8),)))")
-	cmd.Dir = dir
-	out, err := cmd.Output()
-	version, fits, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
-	hint := (&plugin.PythonError{}).Hint()
-	switch {
-	case err != nil || !ok:
-		return finding{Check: "python", Text: path + " does not tell its version", Hint: hint}
-	case fits != "1":
-		return finding{Check: "python", Text: fmt.Sprintf("%s is Python %s, and models need 3.8 or later", path, version), Hint: hint}
+// end counts what was found.
+func (c *checklist) end() {
+	if c.json {
+		return
 	}
-	return finding{Check: "python", OK: true, Text: fmt.Sprintf("Python %s, %s", version, path)}
+	var parts []string
+	for _, level := range []doctor.Level{doctor.Problem, doctor.Warning} {
+		switch n := c.count[level]; {
+		case n == 1:
+			parts = append(parts, "1 "+string(level))
+		case n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", n, level))
+		}
+	}
+	if parts == nil {
+		parts = []string{"nothing stands in the way"}
+	}
+	c.print(strings.Join(parts, ", "))
+}
+
+func (c *checklist) print(line string) {
+	if c.live {
+		line = erase + line
+	}
+	if c.err == nil {
+		_, c.err = fmt.Fprintln(c.out, line)
+	}
+}
+
+// paint colours the level, which begins text.
+func (c *checklist) paint(level doctor.Level, text string) string {
+	colour := map[doctor.Level]string{doctor.OK: green, doctor.Warning: yellow, doctor.Problem: red}[level]
+	if !c.colour || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + string(level) + "\x1b[0m" + strings.TrimPrefix(text, string(level))
 }

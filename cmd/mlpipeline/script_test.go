@@ -68,8 +68,11 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "namespaces": // a host name and file systems of its own can be given to a process
+				return exec.Command("unshare", "-u", "-m", "true").Run() == nil, nil
 			}
 			return false, errors.New("unknown condition")
 		},

@@ -49,11 +49,17 @@ func (p *Pipeline) queueFile() string {
 
 // checkName warns of a name in a line of the queue file that does not exist, long before its turn comes.
 func (p *Pipeline) checkName(name string, line int) {
-	if _, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(name))); err == nil || !errors.Is(err, os.ErrNotExist) {
-		return
+	p.warn(MissingModel(p.Project, p.queueFile(), name, line))
+}
+
+// MissingModel returns a warning when the name in a line of a queue file is that of nothing, with what may be meant. Else it
+// returns "".
+func MissingModel(project config.Project, file, name string, line int) string {
+	if _, err := os.Stat(filepath.Join(project.ModelsDir, filepath.FromSlash(name))); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return ""
 	}
-	warning := fmt.Sprintf("%s:%d: there is no model %s in %s", p.queueFile(), line, name, p.Project.ModelsDir)
-	known, _ := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
+	warning := fmt.Sprintf("%s:%d: there is no model %s in %s", file, line, name, project.ModelsDir)
+	known, _ := plugin.Discover(project.ModelsDir, project.OutputsDir)
 	names := make([]string, len(known))
 	near := ""
 	for i, m := range known {
@@ -68,7 +74,7 @@ func (p *Pipeline) checkName(name string, line int) {
 	if near != "" {
 		warning += "; did you mean " + near + "?"
 	}
-	p.warn(warning)
+	return warning
 }
 
 // selected returns the models of the queue that the call selects, in order. Those that do not exist are left out.

@@ -21,7 +21,7 @@ func ownProgram() (string, error) { return "/proc/self/exe", nil }
 func becomeSubreaper() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // takeName gives the guardian its name, by which a `killall mlpipeline` does not find it.
-func takeName() { os.WriteFile("/proc/self/comm", []byte(guardianName), 0) }
+func takeName() { os.WriteFile("/proc/self/comm", []byte(GuardianName), 0) }
 
 // childAttr puts a model into a session of its own, and ends it should the guardian itself be killed.
 func childAttr() *syscall.SysProcAttr {

@@ -224,7 +224,7 @@ func TestTheGuardianHasANameOfItsOwn(t *testing.T) {
 	l := open(t)
 	shell(t, l, "run", "exit 0").end() // it is up
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", l.guardian.Process.Pid))
-	if err != nil || strings.TrimSpace(string(comm)) != guardianName {
+	if err != nil || strings.TrimSpace(string(comm)) != GuardianName {
 		t.Errorf("%q, %v", comm, err)
 	}
 }

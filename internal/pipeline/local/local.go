@@ -17,8 +17,9 @@ import (
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
-// guardianName is the name that the guardian goes by. It is none that a `killall mlpipeline` takes along.
-const guardianName = "mlp-guardian"
+// GuardianName is the name that the guardian, which ends with its pipeline, goes by. It is none that a `killall mlpipeline` takes
+// along.
+const GuardianName = "mlp-guardian"
 
 // Local is the executor of this machine. It is safe for use by several goroutines.
 type Local struct {
@@ -77,7 +78,7 @@ func (l *Local) startGuardian() error {
 	}
 	cmd := &exec.Cmd{
 		Path:        path,
-		Args:        []string{guardianName},
+		Args:        []string{GuardianName},
 		ExtraFiles:  []*os.File{theirs},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
@@ -271,4 +272,4 @@ func (p *process) close() {
 }
 
 // IsGuardian reports whether this process was started as the guardian. Then main calls Guard and nothing else.
-func IsGuardian() bool { return strings.HasPrefix(os.Args[0], guardianName) }
+func IsGuardian() bool { return strings.HasPrefix(os.Args[0], GuardianName) }
