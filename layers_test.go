@@ -34,7 +34,7 @@ var rooms = map[string]struct {
 	"internal/version":           {[]string{"pkg/mlp/wire"}, "what is due is computed from plain values; of the protocol it needs the form of a version"},
 	"internal/outputs":           {[]string{"pkg/mlp/wire"}, "it knows no processes, so that runs can be read without a pipeline; of the protocol it needs the notation of metrics"},
 	"internal/runs":              {[]string{"internal/outputs", "internal/version", "pkg/mlp/wire"}, "readers of what has run; of what is due they need the patterns that select versions"},
-	"internal/doctor":            {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/plugin", "internal/runs", "pkg/mlp/wire"}, "it looks at all that a night needs, and makes the plan of one"},
+	"internal/doctor":            {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/runs", "pkg/mlp/wire"}, "it looks at all that a night needs, and makes the plan of one"},
 	"internal/starter":           {nil, "holds the projects to begin with and nothing else"},
 	"internal/pipeline":          {[]string{"internal/config", "internal/outputs", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/version", "pkg/mlp/wire"}, "the loop; it knows executors by an interface only"},
 	"internal/pipeline/passport": {nil, "files with what passed; what that means for a plan is the loop's"},

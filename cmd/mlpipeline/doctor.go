@@ -49,6 +49,7 @@ func runDoctor(ctx context.Context, app *app, project string, asJSON bool) error
 	list.colour = list.live && os.Getenv("NO_COLOR") == ""
 	d := &doctor.Doctor{Dir: dir, Begin: list.begin, Tell: list.tell}
 	d.CacheDir, d.CacheErr = plugin.DefaultCacheDir()
+	d.Passports = passports(d.CacheDir)
 	d.Examine(ctx)
 	list.end()
 	switch {

@@ -58,7 +58,7 @@ func runPipeline(app *app, opts options) (err error) {
 		Models:   opts.models,
 		Versions: opts.versions,
 
-		Passports:     passport.Folder{Dir: filepath.Join(cache, "tested")},
+		Passports:     passports(cache),
 		OnlyUntested:  opts.history && !opts.run,
 		RequireTested: opts.requireTested,
 
@@ -103,6 +103,11 @@ func runPipeline(app *app, opts options) (err error) {
 		lost = nil // the results are in the outputs folder
 	}
 	return signals.status(summary, err, lost)
+}
+
+// passports is where it is remembered what has passed test mode.
+func passports(cache string) passport.Folder {
+	return passport.Folder{Dir: filepath.Join(cache, "tested")}
 }
 
 // load reads the project and its queue.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 )
 
@@ -49,6 +50,8 @@ type Doctor struct {
 	// CacheDir is where models are built, and CacheErr why it is not known.
 	CacheDir string
 	CacheErr error
+	// Passports are what is remembered of test mode.
+	Passports passport.Folder
 	// Tell is told of each finding, and before that Begin of the check that it comes from.
 	Begin func(check string)
 	Tell  func(Finding)

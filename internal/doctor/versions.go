@@ -49,6 +49,7 @@ func (d *Doctor) versions(ctx context.Context) []Finding {
 	p := &pipeline.Pipeline{
 		Project: project, Queue: watcher, Executor: executor, Builder: d.builder, Folder: d.folder, History: history,
 		Stop: pipeline.NewStop(), Execute: true, Keep: project.KeepOnCodeChange, Jobs: 1,
+		Passports: d.Passports,
 		Report: func(r pipeline.Report) {
 			switch {
 			case r.Event == pipeline.Warning && !d.queues[i].said[r.Message]:
