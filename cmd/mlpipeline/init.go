@@ -34,6 +34,7 @@ otherwise. Below a go.mod of yours it is built as a part of that module, whose g
 		},
 	}
 	cmd.Flags().StringVar(&language, "lang", "", "write the model in `LANGUAGE`: go or python")
+	cmd.ValidArgsFunction = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	cmd.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(starter.Languages, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
