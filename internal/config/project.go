@@ -43,7 +43,7 @@ var projectForm = form{{"MLP", []key{
 	{name: "on_failure", optional: true, command: true},
 }}}
 
-const missingProject = "create it in the project's folder (an empty file will do), or name that folder with -C DIR"
+const missingProject = "mlpipeline init makes a project; or create the file (empty will do), or name the folder of one with -C DIR"
 
 // Find is the nearest folder, start or one above it, that holds an mlp.config.
 func Find(start string) (dir string, err error) {
