@@ -15,6 +15,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 )
@@ -140,7 +141,10 @@ func because(level Level, check string, err error) Finding {
 	f := say(level, check, "", "%v", err)
 	var adviser interface{ Hint() string }
 	var inConfig *config.Error
+	var usage *pipeline.UsageError
 	switch {
+	case errors.As(err, &usage):
+		f.Hint = usage.Hint
 	case errors.As(err, &inConfig):
 		f.Text, f.Hint = inConfig.What(), inConfig.Hint
 	case errors.As(err, &adviser):
