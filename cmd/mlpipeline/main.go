@@ -84,7 +84,7 @@ func explain(err error, stderr io.Writer) int {
 	case errors.As(err, &late):
 		hint, status = late.Hint, exitUsage
 	case errors.As(err, &held):
-		hint, status = "wait for it, or end it with kill -TERM and its pid", exitUsage
+		hint, status = "watch it with mlpipeline status, or end it with mlpipeline stop", exitUsage
 	case errors.As(err, &adviser):
 		hint = adviser.Hint()
 	}

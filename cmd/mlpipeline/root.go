@@ -43,7 +43,8 @@ process of its own, and recorded below outputs_dir (models/outputs/). A failure 
 models.config can be edited while it runs. With -r -u what has finished is skipped, and what was interrupted goes on
 where it stopped.
 
-Ctrl-C lets the running versions finish; a second one asks them to stop and save; a third one kills them.
+Ctrl-C lets the running versions finish; a second one asks them to stop and save; a third one kills them. From another
+terminal, mlpipeline status, logs and stop tell of the execution, and end it.
 
 Exit status: 0 all went well, 1 a version failed, 2 usage or configuration, 130 interrupted, 143 ended by SIGTERM.`
 
@@ -89,7 +90,7 @@ func newRoot(app *app) *cobra.Command {
 	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
 	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
-	root.AddCommand(newInit(app), newVersion(app), newDoctor(app))
+	root.AddCommand(newInit(app), newStatus(app), newLogs(app), newStop(app), newVersion(app), newDoctor(app))
 	root.InitDefaultCompletionCmd()
 	wrapUsage(root)
 	return root

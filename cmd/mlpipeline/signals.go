@@ -11,6 +11,9 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 )
 
+// finishSignal is how mlpipeline stop wishes what one Ctrl-C does. It is none that means more when it comes again.
+const finishSignal = syscall.SIGUSR1
+
 // signals turns the signals that the program gets into the user's wish to stop.
 type signals struct {
 	incoming chan os.Signal
@@ -23,6 +26,9 @@ func watchSignals(p *pipeline.Pipeline, screen *screen) *signals {
 	s := &signals{incoming: make(chan os.Signal, 8), done: make(chan struct{})}
 	// A pipe that nobody reads any more must not end the night: with SIGPIPE caught, the write fails instead.
 	signal.Notify(s.incoming, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
+	if p.Execute {
+		signal.Notify(s.incoming, finishSignal)
+	}
 	if p.Execute || !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(s.incoming, syscall.SIGHUP)
 	}
@@ -44,7 +50,12 @@ func watchSignals(p *pipeline.Pipeline, screen *screen) *signals {
 
 func (s *signals) handle(sig syscall.Signal, p *pipeline.Pipeline, screen *screen) {
 	level := p.Stop.Level()
+	who := sig.String()
 	switch {
+	case sig == finishSignal && level >= pipeline.Finishing:
+		return
+	case sig == finishSignal:
+		level, sig, who = pipeline.Finishing, syscall.SIGINT, "mlpipeline stop"
 	case sig == syscall.SIGPIPE:
 		return
 	case sig == syscall.SIGHUP && p.Execute:
@@ -73,7 +84,7 @@ func (s *signals) handle(sig syscall.Signal, p *pipeline.Pipeline, screen *scree
 	case pipeline.Killing:
 		screen.say("stopping: what is running is killed.")
 	}
-	p.LogSignal(sig, level)
+	p.LogStop(who, level)
 }
 
 func (s *signals) close() {

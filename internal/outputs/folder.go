@@ -67,7 +67,18 @@ func (e *HeldError) Error() string { return "this project is being executed alre
 // A Lock keeps a second execution on this host out.
 type Lock struct{ lock *flock.Flock }
 
-func lockFile(dir, host string) string { return filepath.Join(dir, ".lock-"+host) }
+const lockPrefix = ".lock-"
+
+func lockFile(dir, host string) string { return filepath.Join(dir, lockPrefix+host) }
+
+// LockFile is what an execution on host locks.
+func (f Folder) LockFile(host string) string { return lockFile(f.Dir, host) }
+
+// A reader that asks whether the lock is held holds it itself for some microseconds: that is waited for.
+const (
+	lockTries = 20
+	lockPause = 5 * time.Millisecond
+)
 
 // Lock takes the lock of this host, for holder. It fails with a HeldError when it is taken.
 func (f Folder) Lock(holder string) (*Lock, error) {
@@ -77,12 +88,15 @@ func (f Folder) Lock(holder string) (*Lock, error) {
 	path := lockFile(f.Dir, f.Host)
 	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
 	ok, err := lock.TryLock()
+	for try := 1; err == nil && !ok && try < lockTries; try++ {
+		time.Sleep(lockPause)
+		ok, err = lock.TryLock()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	if !ok {
-		who, _ := os.ReadFile(path)
-		return nil, &HeldError{Holder: Clean(strings.TrimSpace(string(who)))}
+		return nil, &HeldError{Holder: f.Holder(f.Host)}
 	}
 	if err := os.WriteFile(path, []byte(holder+"\n"), 0o666); err != nil {
 		lock.Close()
@@ -116,4 +130,22 @@ func (f Folder) Executor(host string) (pid int, ok bool) {
 	text, _ := os.ReadFile(lockFile(f.Dir, host))
 	fmt.Sscanf(string(text), "pid %d", &pid)
 	return pid, true
+}
+
+// Holder returns who executes on host, in words, or when nobody does, who has done so last.
+func (f Folder) Holder(host string) string {
+	text, _ := os.ReadFile(lockFile(f.Dir, host))
+	return Clean(strings.TrimSpace(string(text)))
+}
+
+// Hosts returns the hosts that have executed something in this folder, by name.
+func (f Folder) Hosts() []string {
+	entries, _ := os.ReadDir(f.Dir) // there may be no folder yet
+	var hosts []string
+	for _, e := range entries {
+		if host, ok := strings.CutPrefix(e.Name(), lockPrefix); ok && host != "" {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 )
@@ -58,6 +59,34 @@ func holdLock() error {
 	fmt.Println("held")
 	io.Copy(io.Discard, os.Stdin)
 	return lock.Close()
+}
+
+// Whoever only asks whether an execution is alive keeps none from beginning.
+func TestReadersDoNotKeepAnExecutionOut(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					f.Executing("host")
+				}
+			}
+		})
+	}
+	for range 300 {
+		lock, err := f.Lock("this")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock.Close()
+	}
+	close(done)
+	readers.Wait()
 }
 
 func TestLockHoldsBetweenProcesses(t *testing.T) {

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -141,7 +140,7 @@ func (p *Pipeline) LogLostTerminal(why error) {
 	p.log("warn", "the terminal is gone ("+why.Error()+"); the queue goes on")
 }
 
-// LogSignal writes to the log that a signal asked to stop.
-func (p *Pipeline) LogSignal(sig os.Signal, level Level) {
-	p.log("warn", fmt.Sprintf("%v: %s", sig, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
+// LogStop writes to the log who or what asked to stop.
+func (p *Pipeline) LogStop(who string, level Level) {
+	p.log("warn", fmt.Sprintf("%s: %s", who, [...]string{"", "what is running will finish, nothing else starts", "what is running is asked to stop", "what is running is killed"}[level]))
 }

@@ -126,9 +126,14 @@ func (p *Pipeline) writeStatus() (end func()) {
 		ticker := time.NewTicker(statusPace)
 		defer ticker.Stop()
 		for {
+			var wish <-chan struct{} // the next wish to stop is told at once
+			if level := p.Stop.Level(); level < Killing {
+				wish = p.Stop.Reached(level + 1)
+			}
 			write(p.State())
 			select {
 			case <-ticker.C:
+			case <-wish:
 			case <-done:
 				return
 			}

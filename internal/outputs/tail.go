@@ -1,0 +1,75 @@
+package outputs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// A Tail reads what is added to the journal of a host.
+type Tail struct {
+	path   string
+	offset int64 // where the next line begins
+}
+
+// Tail returns a Tail that begins at the end of the journal of host, as it is now. There may be no journal yet.
+func (f Folder) Tail(host string) (*Tail, error) {
+	t := &Tail{path: filepath.Join(f.Dir, historyPrefix+host)}
+	file, err := os.Open(t.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	defer file.Close()
+	size, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, fmt.Errorf("read history %s: %w", t.path, err)
+	}
+	// A line that is being written at this moment is not left out.
+	block := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		start := max(0, end-int64(len(block)))
+		n, err := file.ReadAt(block[:end-start], start)
+		if err != nil && err != io.EOF {
+			return nil, fmt.Errorf("read history %s: %w", t.path, err)
+		}
+		if nl := bytes.LastIndexByte(block[:n], '\n'); nl >= 0 {
+			t.offset = start + int64(nl) + 1
+			break
+		}
+		end = start
+	}
+	return t, nil
+}
+
+// Next returns the events that have been added since the last call. Lines that cannot be read are passed over.
+func (t *Tail) Next() ([]Event, error) {
+	file, err := os.Open(t.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, t.offset, 1<<62))
+	if err != nil {
+		return nil, fmt.Errorf("read history %s: %w", t.path, err)
+	}
+	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	t.offset += int64(len(whole))
+	var events []Event
+	for line := range bytes.Lines(whole) {
+		var e Event
+		if json.Unmarshal(line, &e) == nil && e.Event != "" {
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
