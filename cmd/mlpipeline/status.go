@@ -223,6 +223,9 @@ func (h hostStatus) lines(folder outputs.Folder, now time.Time) ([]string, error
 	var items []string
 	seen := map[string]bool{}
 	for _, r := range h.Running {
+		if h.State != stateRunning {
+			r.Rate, r.Left = 0, 0
+		}
 		items = append(items, runText(r, now))
 		seen[r.Run] = true
 	}

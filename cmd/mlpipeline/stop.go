@@ -93,9 +93,12 @@ func runStop(app *app, named string, now bool) error {
 	for _, run := range status.Running {
 		lines = append(lines, "  "+runText(run, time.Now()))
 	}
-	lines = append(lines, "watch it: mlpipeline status, mlpipeline logs -f")
-	if !now && status.Stopping == "" && status.Ended == nil {
-		lines[len(lines)-1] += "; to stop it at once: mlpipeline stop --now"
+	switch {
+	case status.Ended != nil:
+	case now, status.Stopping == "stopping", status.Stopping == "killing":
+		lines = append(lines, "watch it: mlpipeline status, mlpipeline logs -f")
+	default:
+		lines = append(lines, "watch it: mlpipeline status, mlpipeline logs -f; to stop it at once: mlpipeline stop --now")
 	}
 	_, err = fmt.Fprintln(app.stdout, strings.Join(lines, "\n"))
 	return err
