@@ -286,8 +286,10 @@ func (h hostStatus) queue(now time.Time) string {
 		count(q.Running, "running")
 	}
 	count(q.Waiting, "waiting")
-	if q.Unknown > 0 {
-		parts = append(parts, fmt.Sprintf("%d models not looked at yet", q.Unknown))
+	if q.Unknown == 1 {
+		parts = append(parts, "1 model not looked at yet")
+	} else {
+		count(q.Unknown, "models not looked at yet")
 	}
 	text := strings.Join(parts, ", ")
 	if text == "" {
