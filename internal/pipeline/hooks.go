@@ -134,14 +134,20 @@ func (h *hooks) finished(sum *Summary) hook {
 		cause = err.Error()
 	}
 	var failures []string
-	for _, f := range sum.Failures {
+	size := 0
+	for i, f := range sum.Failures {
 		cause, _, _ := strings.Cut(strings.TrimSpace(f.Cause), "\n")
-		failures = append(failures, outputs.Clean(Name(f.Model, f.Version)+": "+cause))
+		line := cut(outputs.Clean(Name(f.Model, f.Version)+": "+cause), keptLine)
+		if size += len(line) + 1; size > hookFact {
+			failures = append(failures, fmt.Sprintf("... %d more failures", len(sum.Failures)-i))
+			break
+		}
+		failures = append(failures, line)
 	}
 	return hook{"on_finish", "the queue", h.p.Project.OnFinish, h.facts("finish",
 		"FINISHED", strconv.Itoa(sum.Finished), "FAILED", strconv.Itoa(sum.Failed), "INTERRUPTED", strconv.Itoa(sum.Interrupted),
 		"SKIPPED", strconv.Itoa(sum.Skipped), "LEFT", left, "SECONDS", seconds(sum.Seconds), "SUMMARY", fact(text),
-		"FAILURES", fact(strings.Join(failures, "\n")), "CAUSE", fact(cause))}
+		"FAILURES", strings.Join(failures, "\n"), "CAUSE", fact(cause))}
 }
 
 // facts are the variables of an event, those that both have included.

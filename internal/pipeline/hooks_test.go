@@ -54,14 +54,15 @@ func TestHookFacts(t *testing.T) {
 	p, warnings := hooked(t, "", `test ${#MLPIPELINE_FAILURES} -gt 20000 && test "$MLPIPELINE_SUMMARY" = "$(printf 'a\nb\\x00')"`)
 	p.Summarize = func(*Summary) string { return "a\nb\x00\n" }
 	sum := &Summary{}
+	long := strings.Repeat("z", 10000)
 	for range 100000 {
-		sum.Failures = append(sum.Failures, Failure{Model: "a", Version: "v\x00\n", Cause: "x\x00\ny" + strings.Repeat("z", 10000)})
+		sum.Failures = append(sum.Failures, Failure{Model: "a", Version: "v\x00\n", Cause: "x\x00" + long + "\ny"})
 	}
 	p.startHooks(hookLimit).finish(sum)
 	if got := warnings(); len(got) > 0 {
 		t.Errorf("warnings: %q", got)
 	}
-	long := fact(strings.Repeat("x", 1<<20) + strings.Repeat("\ny", 100000))
+	long = fact(strings.Repeat("x", 1<<20) + strings.Repeat("\ny", 100000))
 	if err := exec.Command("true", long).Run(); err != nil || !strings.HasSuffix(long, " more lines") {
 		t.Errorf("%d bytes: %v", len(long), err)
 	}
