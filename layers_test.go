@@ -53,7 +53,7 @@ var owners = []struct {
 	why     string
 }{
 	{"github.com/spf13/", []string{"cmd/mlpipeline"}, "what the pipeline does can be called without a command line"},
-	{"github.com/vbauerster/", []string{"cmd/mlpipeline"}, "the screen is the program's: results and events are plain values"},
+	{"github.com/mattn/go-runewidth", []string{"cmd/mlpipeline"}, "how wide a text is matters on the screen: results and events are plain values"},
 	{"gopkg.in/ini.v1", []string{"internal/config"}, "the form of the configuration is known in one place"},
 	{"github.com/fsnotify/", []string{"internal/config"}, "how a change of a file is noticed is known in one place"},
 	{"go.uber.org/", []string{"internal/outputs"}, "one place writes the log; others have a logger from it"},

@@ -273,6 +273,17 @@ func typeTo(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
+// resize gives the terminal of a job another size.
+func resize(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 3, "resize NAME COLS ROWS")
+	cols, err := strconv.ParseUint(args[1], 10, 16)
+	ts.Check(err)
+	rows, err := strconv.ParseUint(args[2], 10, 16)
+	ts.Check(err)
+	size := unix.Winsize{Col: uint16(cols), Row: uint16(rows)}
+	ts.Check(unix.IoctlSetWinsize(int(theJob(ts, args[0]).terminal.Fd()), unix.TIOCSWINSZ, &size))
+}
+
 // await waits for a file, or for a file to match. FILE may be a pattern of names: any of them will do.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 || len(args) == 2, "await FILE [REGEXP]")

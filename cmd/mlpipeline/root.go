@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,19 @@ type options struct {
 	versions []string
 	dryRun   bool
 	json     bool
+	progress string
+	quiet    bool
 }
+
+// What --progress takes.
+const (
+	progressAuto  = "auto"
+	progressTTY   = "tty"
+	progressPlain = "plain"
+	progressNone  = "none"
+)
+
+var progressKinds = []string{progressAuto, progressTTY, progressPlain, progressNone}
 
 const longHelp = `mlpipeline runs machine-learning experiments unattended, and tells what happened.
 
@@ -42,6 +55,9 @@ With -r it executes: every version of every model of models.config is trained an
 process of its own, and recorded below outputs_dir (models/outputs/). A failure never stops the queue, and
 models.config can be edited while it runs. With -r -u what has finished is skipped, and what was interrupted goes on
 where it stopped.
+
+On a terminal the versions that run now, and how far the queue is, stand below all else; elsewhere each event is one plain
+line. --progress changes that, and -q shows only warnings, errors, failures and the end.
 
 Ctrl-C lets the running versions finish; a second one asks them to stop and save; a third one kills them. From another
 terminal, mlpipeline status, logs and stop tell of the execution, and end it.
@@ -90,6 +106,8 @@ func newRoot(app *app) *cobra.Command {
 	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
 	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
+	flags.StringVar(&opts.progress, "progress", progressAuto, "show what happens as `auto|tty|plain|none`: with live lines (tty), a line for each event, or not; auto: tty on a terminal")
+	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "show only warnings, errors, failures and the end")
 	root.AddCommand(newInit(app), newStatus(app), newLogs(app), newStop(app), newVersion(app), newDoctor(app))
 	root.InitDefaultCompletionCmd()
 	wrapUsage(root)
@@ -143,6 +161,10 @@ func (o options) check() error {
 		return usageError{&hintError{errors.New("--keep goes with -r -u"), "mlpipeline -r -u --keep"}}
 	case !o.run && o.requireTested:
 		return usageError{&hintError{errors.New("--require-tested goes with -r"), "mlpipeline -r --require-tested"}}
+	case !slices.Contains(progressKinds, o.progress):
+		return usageError{fmt.Errorf("--progress takes %s, not %q", strings.Join(progressKinds, ", "), o.progress)}
+	case o.quiet && o.progress != progressAuto && o.progress != progressNone:
+		return usageError{fmt.Errorf("-q does not go with --progress %s", o.progress)}
 	case o.jobs < 0:
 		return usageError{&hintError{errors.New("-j takes a number from 1"), "mlpipeline -r -j 2"}}
 	}

@@ -86,7 +86,7 @@ func runPipeline(app *app, opts options) (err error) {
 			return err
 		}
 	}
-	screen := newScreen(app, opts)
+	screen := newScreen(app, opts, p.State)
 	bests := bestsOf(p)
 	p.Summarize = func(sum *pipeline.Summary) string { return summaryText(sum, bests(sum), !opts.run, p.Recorder != nil) }
 	p.Report, screen.bests, screen.summarize = screen.report, bests, p.Summarize

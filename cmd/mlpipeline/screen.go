@@ -2,15 +2,15 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -19,13 +19,13 @@ import (
 )
 
 // A screen shows what happens: results on standard output, as text or JSON; progress, warnings and failures in full on
-// standard error. It is safe for use by several goroutines, and keeps none of them waiting: a terminal that is frozen, or
-// a pipe that nobody reads for a while, must not hold up the night.
+// standard error. On a terminal what runs now stands below all that. It is safe for use by several goroutines, and keeps none
+// of them waiting: a terminal that is frozen, or a pipe that nobody reads for a while, must not hold up the night.
 type screen struct {
 	mu     sync.Mutex
-	more   *sync.Cond
 	queue  []func()      // what is to be shown
-	closed bool          // nothing more comes into the queue
+	closed chan struct{} // nothing more comes into the queue
+	more   chan struct{} // something has come into it
 	shown  chan struct{} // closed when all has been shown
 
 	// The rest belongs to the goroutine of show.
@@ -33,48 +33,78 @@ type screen struct {
 	err       io.Writer
 	json      bool
 	test      bool // what models print is shown
-	colour    bool
-	bars      *mpb.Progress // nil off a terminal
-	bar       map[string]*mpb.Bar
+	events    bool // what happens without a result is shown
+	quiet     bool // only failures and the end are shown
+	typed     bool // what is typed may stand before what is written
+	colour    bool // on standard output
+	live      *live
 	bests     func(*pipeline.Summary) []best // of this call, once it has ended
 	summarize func(*pipeline.Summary) string
-	lost      func(error) // is told once that nobody can be shown anything any more
-	gone      error       // why nobody can be shown anything any more
+	lost      func(error)
+	gone      error // why nobody can be shown anything any more
 }
 
-func newScreen(app *app, opts options) *screen {
-	s := &screen{json: opts.json, test: !opts.run, bar: map[string]*mpb.Bar{}, lost: func(error) {}, shown: make(chan struct{})}
-	s.more = sync.NewCond(&s.mu)
-	s.out, s.err = app.stdout, app.stderr
+// newScreen returns a screen; state says what runs now.
+func newScreen(app *app, opts options, state func() outputs.Status) *screen {
+	s := &screen{
+		out: app.stdout, err: app.stderr,
+		json: opts.json, test: !opts.run, quiet: opts.quiet, events: !opts.quiet && opts.progress != progressNone,
+		lost:   func(error) {},
+		closed: make(chan struct{}), more: make(chan struct{}, 1), shown: make(chan struct{}),
+	}
 	outTerminal, errTerminal := isTerminal(app.stdout), isTerminal(app.stderr)
-	s.colour = outTerminal && os.Getenv("NO_COLOR") == "" && !opts.json
-	if errTerminal && !opts.dryRun {
-		s.bars = mpb.New(mpb.WithOutput(app.stderr), mpb.WithWidth(30))
-		s.err = s.bars
-		if outTerminal {
-			s.out = s.bars // both are the same terminal: lines go above the bars
+	s.typed = errTerminal
+	plain := os.Getenv("NO_COLOR") != ""
+	s.colour = outTerminal && !plain && !opts.json
+	if !opts.dryRun && (opts.progress == progressTTY || opts.progress == progressAuto && errTerminal && !opts.quiet) {
+		s.live = newLive(app.stderr, state, errTerminal && !plain)
+		s.err = s.live
+		if outTerminal && errTerminal || sameFile(app.stdout, app.stderr) {
+			s.out = s.live // both are the same terminal: lines go above the live ones
 		}
 	}
 	go s.show()
 	return s
 }
 
+// onLost sets what is called, once, when nobody can be shown anything any more.
+func (s *screen) onLost(f func(error)) { s.later(func() { s.lost = f }) }
+
 // show shows what comes into the queue, until close.
 func (s *screen) show() {
 	defer close(s.shown)
-	for {
-		s.mu.Lock()
-		for len(s.queue) == 0 && !s.closed {
-			s.more.Wait()
+	var tick <-chan time.Time
+	var resized chan os.Signal
+	if s.live != nil {
+		ticker := time.NewTicker(livePace)
+		defer ticker.Stop()
+		tick, resized = ticker.C, make(chan os.Signal, 1)
+		signal.Notify(resized, syscall.SIGWINCH)
+		defer signal.Stop(resized)
+		defer s.live.takeStops(s.later)()
+	}
+	for closed := false; !closed; {
+		select {
+		case <-s.more:
+		case <-tick:
+		case <-resized:
+		case <-s.closed:
+			closed = true
 		}
+		s.mu.Lock()
 		queue := s.queue
 		s.queue = nil
 		s.mu.Unlock()
-		if len(queue) == 0 {
-			return
-		}
 		for _, f := range queue {
 			f()
+		}
+		if s.live == nil {
+			continue
+		}
+		s.check(s.live.draw(!closed))
+		select { // what comes many times a second is shown together
+		case <-s.closed:
+		case <-time.After(drawPace):
 		}
 	}
 }
@@ -82,44 +112,40 @@ func (s *screen) show() {
 // later has f called by show.
 func (s *screen) later(f func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.queue = append(s.queue, f)
-	s.more.Signal()
-}
-
-// behind reports whether so much waits to be shown that progress may be left out.
-func (s *screen) behind() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.queue) > 100
+	s.mu.Unlock()
+	select {
+	case s.more <- struct{}{}:
+	default: // show is about to look
+	}
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
 
+func sameFile(a, b *os.File) bool {
+	one, err := a.Stat()
+	other, err2 := b.Stat()
+	return err == nil && err2 == nil && os.SameFile(one, other)
+}
+
 // write writes to one of the streams, and notices when it is gone.
 func (s *screen) write(w io.Writer, text string) {
-	if _, err := io.WriteString(w, text); err != nil && s.gone == nil {
-		if errors.Is(err, mpb.ErrDone) {
-			err = errors.New("it takes no more output") // the bars have noticed it first
-		}
+	_, err := io.WriteString(w, text)
+	s.check(err)
+}
+
+func (s *screen) check(err error) {
+	if err != nil && s.gone == nil {
 		s.gone = err
 		s.lost(err)
 	}
 }
 
-// close shows what is left. Nothing is reported any more. The error is that of the first write that failed.
+// close shows what is left, and takes away what is shown of runs. Nothing is reported any more. The error is that of the
+// first write that failed.
 func (s *screen) close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.more.Signal()
-	s.mu.Unlock()
+	close(s.closed)
 	<-s.shown
-	for _, bar := range s.bar {
-		bar.Abort(true)
-	}
-	if s.bars != nil {
-		s.bars.Wait()
-	}
 	return s.gone
 }
 
@@ -127,7 +153,7 @@ func (s *screen) close() error {
 func (s *screen) say(text string) {
 	s.later(func() {
 		start := ""
-		if s.bars != nil {
+		if s.typed {
 			start = "\r" // the terminal has shown a ^C at the cursor
 		}
 		s.write(s.err, start+"mlpipeline: "+text+"\n")
@@ -153,7 +179,7 @@ func (s *screen) plan(p pipeline.Planned) {
 // report shows what happened.
 func (s *screen) report(r pipeline.Report) {
 	switch {
-	case r.Event == pipeline.RunProgress && (s.bars == nil || s.behind()), r.Event == pipeline.RunPrinted && !s.test:
+	case r.Event == pipeline.RunPrinted && !(s.test && s.events):
 		return
 	case r.Summary != nil:
 		summary := *r.Summary
@@ -163,26 +189,21 @@ func (s *screen) report(r pipeline.Report) {
 }
 
 func (s *screen) reported(r pipeline.Report) {
-	s.progress(r)
 	name := outputs.Clean(pipeline.Name(r.Model, r.Version))
 	switch r.Event {
 	case pipeline.Warning:
 		s.write(s.err, "warning: "+outputs.Clean(r.Message)+"\n")
-	case pipeline.Notice:
-		s.write(s.err, "mlpipeline: "+outputs.Clean(r.Message)+"\n")
-	case pipeline.QueueAdded:
-		s.write(s.err, "+ "+name+"\n")
-	case pipeline.QueueRemoved:
-		s.write(s.err, "- "+name+"\n")
-	case pipeline.RunPrinted:
-		s.write(s.err, name+": "+outputs.Clean(r.Message)+"\n")
-	case pipeline.RunStarted:
-		s.write(s.err, fmt.Sprintf("%s: started (%s)\n", name, outputs.Clean(r.Reason)))
 	case pipeline.RunFailed:
 		s.failure(name, r)
 	}
+	if s.events {
+		s.event(name, r)
+	}
 	if s.json {
 		s.reportJSON(r)
+		return
+	}
+	if s.quiet && r.Event != pipeline.Ended && r.Event != pipeline.RunFailed {
 		return
 	}
 	switch r.Event {
@@ -206,6 +227,22 @@ func (s *screen) reported(r pipeline.Report) {
 	}
 }
 
+// event shows what is neither a result nor something wrong.
+func (s *screen) event(name string, r pipeline.Report) {
+	switch r.Event {
+	case pipeline.Notice:
+		s.write(s.err, "mlpipeline: "+outputs.Clean(r.Message)+"\n")
+	case pipeline.QueueAdded:
+		s.write(s.err, "+ "+name+"\n")
+	case pipeline.QueueRemoved:
+		s.write(s.err, "- "+name+"\n")
+	case pipeline.RunPrinted:
+		s.write(s.err, name+": "+outputs.Clean(r.Message)+"\n")
+	case pipeline.RunStarted:
+		s.write(s.err, fmt.Sprintf("%s: started (%s)\n", name, outputs.Clean(r.Reason)))
+	}
+}
+
 // cause splits the cause of a failure into the line for a summary and the rest.
 func cause(text string) (first string, rest []string) {
 	lines := outputs.CleanLines(strings.TrimSpace(text))
@@ -226,7 +263,7 @@ func (s *screen) failure(name string, r pipeline.Report) {
 	s.write(s.err, text+"\n")
 	if f.Trace != "" {
 		lines = append(lines, outputs.CleanLines(f.Trace)...)
-	} else if !s.test { // where it has been shown
+	} else if !(s.test && s.events) { // else it has been shown
 		lines = append(lines, f.Stderr...)
 	}
 	for _, line := range lines {
@@ -253,39 +290,6 @@ func (s *screen) reportJSON(r pipeline.Report) {
 	}
 }
 
-// progress keeps a bar for each run that trains.
-func (s *screen) progress(r pipeline.Report) {
-	if s.bars == nil {
-		return
-	}
-	bar := s.bar[r.Run]
-	switch r.Event {
-	case pipeline.RunProgress:
-		if r.Total <= 0 {
-			return
-		}
-		if bar == nil {
-			var err error
-			bar, err = s.bars.Add(r.Total, mpb.BarStyle().Build(), mpb.BarRemoveOnComplete(),
-				mpb.PrependDecorators(decor.Name(outputs.Clean(pipeline.Name(r.Model, r.Version))+" ")),
-				mpb.AppendDecorators(decor.CountersNoUnit("%d/%d "), decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "")))
-			if err != nil {
-				return // the terminal is gone
-			}
-			s.bar[r.Run] = bar
-			bar.DecoratorAverageAdjust(r.Time)
-		}
-		if r.Phase == wire.PhaseTrain {
-			bar.SetCurrent(min(r.Step, r.Total-1))
-		}
-	case pipeline.RunFinished, pipeline.RunFailed, pipeline.RunInterrupted:
-		if bar != nil {
-			bar.Abort(true)
-			delete(s.bar, r.Run)
-		}
-	}
-}
-
 // The colours of a terminal.
 const (
 	red    = "31"
@@ -297,5 +301,7 @@ func (s *screen) paint(colour, text string) string {
 	if !s.colour {
 		return text
 	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+	return painted(colour, text)
 }
+
+func painted(colour, text string) string { return "\x1b[" + colour + "m" + text + "\x1b[0m" }

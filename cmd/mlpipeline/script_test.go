@@ -88,6 +88,7 @@ func TestScript(t *testing.T) {
 			"order":    order,
 			"peak":     peak,
 			"recode":   recode,
+			"resize":   resize,
 			"signal":   signalTo,
 			"snapshot": snapshot,
 			"start":    start,

@@ -32,13 +32,13 @@ func watchSignals(p *pipeline.Pipeline, screen *screen) *signals {
 	if p.Execute || !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(s.incoming, syscall.SIGHUP)
 	}
-	screen.lost = func(err error) {
+	screen.onLost(func(err error) {
 		if p.Execute {
 			p.LogLostTerminal(err)
 		} else {
 			p.Stop.Raise(pipeline.Killing)
 		}
-	}
+	})
 	go func() {
 		defer close(s.done)
 		for sig := range s.incoming {

@@ -125,8 +125,10 @@ func (p *Pipeline) Run() (Summary, error) {
 // begin makes what a call needs. The caller calls done in any case.
 func (p *Pipeline) begin() (done func(), err error) {
 	p.ctx = p.Stop.ctx
+	p.mu.Lock()
 	p.started = time.Now()
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
+	p.mu.Unlock()
 	p.ended = make(chan *run)
 	if !p.Execute {
 		if p.temp, err = os.MkdirTemp("", "mlpipeline-test-"); err != nil {

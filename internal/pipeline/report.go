@@ -13,8 +13,7 @@ import (
 // Kinds of Report.
 const (
 	RunStarted     = "started"
-	RunProgress    = "progress" // only for a terminal: step and total, or the phase, of a run
-	RunPrinted     = "printed"  // a line that a model printed
+	RunPrinted     = "printed" // a line that a model printed
 	RunFinished    = "finished"
 	RunFailed      = "failed" // also of a model that cannot be run at all: then there is no version
 	RunInterrupted = "interrupted"
@@ -34,7 +33,6 @@ type Report struct {
 	Version string           `json:"version,omitempty"`
 	Run     string           `json:"run,omitempty"`
 	Reason  string           `json:"reason,omitempty"` // started, skipped
-	Phase   string           `json:"phase,omitempty"`
 	Step    int64            `json:"step,omitempty"`
 	Total   int64            `json:"total,omitempty"`
 	Seconds float64          `json:"seconds,omitempty"`

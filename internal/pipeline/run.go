@@ -279,13 +279,11 @@ func (r *run) take(e wire.Event) {
 			r.Data.TrainSamples, r.Data.TestSamples = e.TrainSamples, e.TestSamples
 		}
 		r.live.phase(e.Phase, e.Step, e.Total)
-		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: e.Phase, Step: e.Step, Total: e.Total})
 	case wire.Progress:
 		if r.phase == wire.PhaseTrain {
 			r.Steps.Done = e.Step
 		}
 		r.live.progress(e.Step, e.Total)
-		r.p.report(Report{Event: RunProgress, Model: r.Model, Version: r.Version, Run: r.ID, Phase: r.phase, Step: e.Step, Total: e.Total})
 	case wire.MetricPoint:
 		if e.Time == 0 {
 			e.Time = time.Now().UnixMilli()

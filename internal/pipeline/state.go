@@ -12,7 +12,8 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/version"
 )
 
-// State returns what this call is doing and has done so far. It may be called by several goroutines, from when Run begins.
+// State returns what this call is doing and has done so far. It may be called by several goroutines,
+// and is zero but for the names before Run begins.
 func (p *Pipeline) State() outputs.Status {
 	now := time.Now()
 	s := outputs.Status{
