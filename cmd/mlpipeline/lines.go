@@ -191,8 +191,10 @@ func queueLine(s outputs.Status, hidden, width int, now time.Time, colour bool) 
 		parts = append(parts, "preparing 1 model")
 	case q.Unknown > 1:
 		parts = append(parts, fmt.Sprintf("preparing %d models", q.Unknown))
-	default:
+	case q.Skipped > 0:
 		parts = append(parts, "nothing is due")
+	default:
+		parts = append(parts, "preparing")
 	}
 	count := func(n int, what string) {
 		if n > 0 {

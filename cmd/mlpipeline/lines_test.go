@@ -119,6 +119,7 @@ knn.go/\x07\u202e  \n      for 12s
 		{"late", queue(func(s *outputs.Status) { s.Queue.Ends = later(-time.Hour) }), 80, 20, `
 3 of 14 done, 1 failed, 4 running, ends about 22:00`},
 		{"building", queue(func(s *outputs.Status) { s.Queue = outputs.Tally{Unknown: 3} }), 80, 20, "\npreparing 3 models"},
+		{"beginning", queue(func(s *outputs.Status) { s.Queue = outputs.Tally{} }), 80, 20, "\npreparing"},
 		{"done before", queue(func(s *outputs.Status) { s.Queue = outputs.Tally{Skipped: 3} }), 80, 20, "\nnothing is due, 3 skipped"},
 		{"finishing", queue(func(s *outputs.Status) { s.Stopping = "finishing" }), 80, 20, `
 finishing what runs (Ctrl-C: stop it now); 3 of 14 done, 1 failed, 4 running`},

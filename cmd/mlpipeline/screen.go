@@ -38,6 +38,7 @@ type screen struct {
 	typed     bool // what is typed may stand before what is written
 	colour    bool // on standard output
 	live      *live
+	ended     bool                           // nothing runs any more
 	bests     func(*pipeline.Summary) []best // of this call, once it has ended
 	summarize func(*pipeline.Summary) string
 	lost      func(error)
@@ -101,7 +102,7 @@ func (s *screen) show() {
 		if s.live == nil {
 			continue
 		}
-		s.check(s.live.draw(!closed))
+		s.check(s.live.draw(!closed && !s.ended))
 		select { // what comes many times a second is shown together
 		case <-s.closed:
 		case <-time.After(drawPace):
@@ -195,6 +196,8 @@ func (s *screen) reported(r pipeline.Report) {
 		s.write(s.err, "warning: "+outputs.Clean(r.Message)+"\n")
 	case pipeline.RunFailed:
 		s.failure(name, r)
+	case pipeline.Ended:
+		s.ended = true
 	}
 	if s.events {
 		s.event(name, r)
