@@ -25,7 +25,8 @@ const (
 	noWrap        = "\x1b[?7l"
 	wrap          = "\x1b[?7h"
 	toBottom      = "\x1b[9999B"
-	clearLine     = "\x1b[K" // from the cursor on
+	down          = "\r\x1b[B" // but not out of a terminal that has fewer rows by now than it has said
+	clearLine     = "\x1b[K"   // from the cursor on
 	// A tmux that is told to clear all of its screen puts what was there into its history. From the second column on is not all.
 	clearRest = "\r \x1b[J\r"
 )
@@ -56,7 +57,7 @@ func (f *footer) draw(lines []string, again bool) error {
 	if n := len(lines); n > 0 {
 		b.WriteString(strings.Repeat("\n", n) + up(n) + saveCursor) // now there is room for them below the cursor
 		b.WriteString(noWrap + toBottom + up(n-1))
-		b.WriteString(strings.Join(lines, clearLine+"\r\n") + clearLine)
+		b.WriteString(strings.Join(lines, clearLine+down) + clearLine)
 		b.WriteString(restoreCursor + wrap)
 	}
 	f.lines = lines

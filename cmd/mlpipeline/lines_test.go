@@ -201,13 +201,13 @@ func TestFooter(t *testing.T) {
 			t.Errorf("%s:\n got %q\nwant %q", what, got, want)
 		}
 	}
-	const two = "\n\n\x1b[2A\x1b7\x1b[?7l\x1b[9999B\x1b[1Aa\x1b[K\r\nb\x1b[K\x1b8\x1b[?7h"
+	const two = "\n\n\x1b[2A\x1b7\x1b[?7l\x1b[9999B\x1b[1Aa\x1b[K\r\x1b[Bb\x1b[K\x1b8\x1b[?7h"
 	step("nothing", nil, false, "")
 	step("two lines", []string{"a", "b"}, false, "\r\x1b[K"+two)
 	step("the same", []string{"a", "b"}, false, "")
 	step("the same again", []string{"a", "b"}, true, "\r \x1b[J\r\r\x1b[K"+two)
 	fmt.Fprintln(f, "above")
 	step("above", []string{"a", "b"}, false, "\r \x1b[J\r\r\x1b[Kabove\n"+two)
-	step("in place", []string{"a", "c"}, false, "\r\x1b[K"+strings.Replace(two, "\nb", "\nc", 1))
+	step("in place", []string{"a", "c"}, false, "\r\x1b[K"+strings.Replace(two, "Bb", "Bc", 1))
 	step("none", nil, false, "\r \x1b[J\r\r\x1b[K")
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,36 +210,128 @@ func TestGit(t *testing.T) {
 	check("untracked", true)
 }
 
-// A terminal: bars while it runs, and the steps of Ctrl-C.
-func TestTerminal(t *testing.T) {
-	dir := project(t, map[string]string{"slow": read(t, "testdata/slow.sh")})
-	socket := filepath.Join(t.TempDir(), "tmux")
-	tmux := func(args ...string) string { return run(t, dir, "tmux", append([]string{"-S", socket}, args...)...) }
-	tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", "env TERM=xterm sh")
-	t.Cleanup(func() { exec.Command("tmux", "-S", socket, "kill-server").Run() })
-	// seen waits until the screen shows pattern.
-	seen := func(pattern string) string {
-		t.Helper()
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			screen := tmux("capture-pane", "-p")
-			if regexp.MustCompile(pattern).MatchString(screen) {
-				return screen
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("the terminal does not show %q:\n%s", pattern, screen)
-			}
+// A terminal is a window of tmux with a shell in it.
+type terminal struct {
+	t           *testing.T
+	dir, socket string
+}
+
+func newTerminal(t *testing.T, dir string) *terminal {
+	term := &terminal{t, dir, filepath.Join(t.TempDir(), "tmux")}
+	term.tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", "env TERM=xterm PS1=prompt: sh")
+	t.Cleanup(func() { exec.Command("tmux", "-S", term.socket, "kill-server").Run() })
+	return term
+}
+
+func (term *terminal) tmux(args ...string) string {
+	return run(term.t, term.dir, "tmux", append([]string{"-S", term.socket}, args...)...)
+}
+
+func (term *terminal) keys(keys ...string) { term.tmux(append([]string{"send-keys"}, keys...)...) }
+
+// all is what the terminal shows and what has scrolled out of it.
+func (term *terminal) all() string { return term.tmux("capture-pane", "-p", "-S", "-") }
+
+// until waits until all that the terminal shows is right.
+func (term *terminal) until(what string, right func(all string) bool) string {
+	term.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		all := term.all()
+		if right(all) {
+			return all
+		}
+		if time.Now().After(deadline) {
+			term.t.Fatalf("the terminal never has %s:\n%s", what, all)
 		}
 	}
-	tmux("send-keys", binary+" -r; echo status $?", "Enter")
-	seen(`slow/only\s+\[[=>-]+\] \d+/100000`)
-	tmux("send-keys", "C-c")
-	seen(`will finish, nothing else starts. Ctrl-C again`)
-	tmux("send-keys", "C-c")
-	screen := seen(`status 130`)
-	if !strings.Contains(screen, "slow/only: interrupted at step") {
+}
+
+// seen waits until the terminal shows pattern.
+func (term *terminal) seen(pattern string) string {
+	term.t.Helper()
+	return term.until(pattern, regexp.MustCompile(pattern).MatchString)
+}
+
+// Ctrl-C on a terminal: each step says what it does, and nothing is left behind.
+func TestTerminalStop(t *testing.T) {
+	dir := project(t, map[string]string{"slow": read(t, "testdata/slow.sh")})
+	term := newTerminal(t, dir)
+	term.keys(binary+" -r; echo status $?", "Enter")
+	term.seen(`(?m)^slow/one  train epoch \d+/100000 .* left .*it/s\n0 of 4 done, 1 running`)
+	term.keys("C-c")
+	term.seen(`will finish, nothing else starts. Ctrl-C again`)
+	term.seen(`(?m)^finishing what runs \(Ctrl-C: stop it now\); 0 of 4 done, 1 running`)
+	term.keys("C-c")
+	screen := term.seen(`status 130`)
+	if !strings.Contains(screen, "slow/one: interrupted at step") {
 		t.Errorf("the run is not interrupted:\n%s", screen)
+	}
+	nothingLeft(t, dir, screen)
+}
+
+// nothingLeft checks that nothing of an execution is left, on the terminal or as a process.
+func nothingLeft(t *testing.T, dir, screen string) {
+	t.Helper()
+	if left := regexp.MustCompile(`(?m)^.*(train epoch|of 4 done|\^C).*$`).FindString(screen); left != "" {
+		t.Errorf("this is left behind: %q on\n%s", left, screen)
 	}
 	if left, _ := exec.Command("pgrep", "-f", filepath.Join(dir, "models/slow")).Output(); len(left) > 0 {
 		t.Errorf("the model is still there: %s", left)
+	}
+}
+
+// Live lines of four versions in a window that becomes smaller and larger, is stopped by Ctrl-Z, and goes on: they are there
+// once, nothing of them gets among the lines above, and each of those is there once.
+func TestTerminalLiveLines(t *testing.T) {
+	dir := project(t, map[string]string{"slow": read(t, "testdata/slow.sh")})
+	term := newTerminal(t, dir)
+	term.keys(binary+" -r -j 4", "Enter")
+	live := regexp.MustCompile(`(?m)^slow/(?:one|two|three|four) +train epoch (\d+)/`)
+	queue := regexp.MustCompile(`(?m)^0 of 4 done, 4 running`)
+	before := 0
+	inOrder := func(all string) bool { // and later than before
+		lines := live.FindAllStringSubmatch(all, -1)
+		if len(lines) != 4 || len(queue.FindAllString(all, -1)) != 1 {
+			return false
+		}
+		epoch, _ := strconv.Atoi(lines[0][1])
+		if epoch <= before+10 {
+			return false
+		}
+		before = epoch
+		return true
+	}
+	term.until("four versions", inOrder)
+	for _, size := range [][2]string{{"60", "30"}, {"41", "30"}, {"120", "30"}, {"50", "12"}, {"200", "40"}, {"41", "20"}, {"80", "30"}, {"43", "10"}, {"100", "30"}} {
+		term.tmux("resize-window", "-x", size[0], "-y", size[1])
+		term.until("the lines at "+strings.Join(size[:], "x"), inOrder)
+	}
+	// Faster than they are drawn.
+	for width := 100; width > 50; width -= 3 {
+		term.tmux("resize-window", "-x", strconv.Itoa(width), "-y", "30")
+	}
+	term.until("the lines after many sizes", inOrder)
+	term.tmux("resize-window", "-x", "100", "-y", "4")
+	term.seen(`2 not shown`)
+	term.tmux("resize-window", "-x", "100", "-y", "30")
+	term.until("four versions", inOrder)
+
+	term.keys("C-z")
+	if screen := term.seen(`Stopped`); live.MatchString(screen) || queue.MatchString(screen) {
+		t.Errorf("Ctrl-Z leaves something behind:\n%s", screen)
+	}
+	term.keys("fg", "Enter")
+	term.until("four versions", inOrder)
+
+	term.keys("C-c")
+	term.seen(`nothing else starts`)
+	term.keys("C-c")
+	term.seen(`to save and stop`)
+	screen := term.seen(`stopped before all was done\n(.*\n)*prompt:`)
+	nothingLeft(t, dir, screen)
+	for _, version := range []string{"one", "two", "three", "four"} {
+		if n := strings.Count(screen, "slow/"+version+": started"); n != 1 {
+			t.Errorf("slow/%s: started is there %d times:\n%s", version, n, screen)
+		}
 	}
 }

@@ -5,7 +5,9 @@ echo '{"type":"hello","protocol":1}' >&4
 while read -r command <&3; do
 	case $command in
 	*'"type":"list"'*)
-		echo '{"type":"version","version":{"name":"only","batch_size":1,"epochs":100000,"dataloader":"none"}}' >&4
+		for name in one two three four; do
+			echo "{\"type\":\"version\",\"version\":{\"name\":\"$name\",\"batch_size\":1,\"epochs\":100000,\"dataloader\":\"none\",\"model_dir_suffix\":\"$name\"}}" >&4
+		done
 		echo '{"type":"listed"}' >&4 ;;
 	*'"type":"run"'*)
 		echo '{"type":"phase","phase":"train","step":0,"total":100000,"train_samples":1,"test_samples":1}' >&4
