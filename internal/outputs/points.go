@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
@@ -40,9 +39,8 @@ func (f Folder) Metrics(run string, each func(name string, step int64, value flo
 }
 
 func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
-	var s pointScanner
-	size := 256 << 10
-	block := make([]byte, size)
+	s := pointScanner{names: map[string]string{}}
+	block := make([]byte, 256<<10)
 	held := 0 // bytes of a line that is not whole
 	long := false
 	for {
@@ -88,7 +86,9 @@ type pointScanner struct {
 	value float64
 	time  int64
 
-	names map[string]string
+	names  map[string]string
+	recent []string // names that need no escapes
+	next   int      // the one in recent to try first
 }
 
 func (s *pointScanner) scan(line []byte) bool {
@@ -108,8 +108,7 @@ func (s *pointScanner) scanFast(line []byte) bool {
 		return false
 	}
 	b := line[len(nameKey):]
-	// Points mostly have the name of the last one, or one of a few.
-	if n := len(s.name); n > 0 && len(b) > n+len(stepKey) && string(b[:n]) == s.name && string(b[n:n+len(stepKey)]) == stepKey {
+	if n := s.recentName(b); n > 0 {
 		b = b[n+len(stepKey):]
 	} else {
 		end := 0
@@ -122,6 +121,10 @@ func (s *pointScanner) scanFast(line []byte) bool {
 			return false
 		}
 		s.name = s.intern(b[:end])
+		if len(s.recent) == maxRecent {
+			s.recent = s.recent[:0]
+		}
+		s.recent = append(s.recent, s.name)
 		b = b[end+len(stepKey):]
 	}
 	var ok bool
@@ -131,7 +134,7 @@ func (s *pointScanner) scanFast(line []byte) bool {
 	if len(b) < len(valueKey) || string(b[:len(valueKey)]) != valueKey {
 		return false
 	}
-	if s.value, b, ok = cutFloat(b[len(valueKey):]); !ok {
+	if s.value, b, ok = cutValue(b[len(valueKey):]); !ok {
 		return false
 	}
 	if len(b) < len(timeKey) || string(b[:len(timeKey)]) != timeKey {
@@ -141,6 +144,27 @@ func (s *pointScanner) scanFast(line []byte) bool {
 	return ok && len(b) == 1 && b[0] == '}'
 }
 
+// maxRecent is how many names are tried before one is looked for.
+const maxRecent = 8
+
+// recentName sets name if b begins with one of the last, and returns its length. Mostly they come in turn.
+func (s *pointScanner) recentName(b []byte) (n int) {
+	for i := range s.recent {
+		if i += s.next; i >= len(s.recent) {
+			i -= len(s.recent)
+		}
+		name := s.recent[i]
+		if n := len(name); len(b) > n+len(stepKey) && string(b[:n]) == name && string(b[n:n+len(stepKey)]) == stepKey {
+			s.name = name
+			if s.next = i + 1; s.next == len(s.recent) {
+				s.next = 0
+			}
+			return n
+		}
+	}
+	return 0
+}
+
 // maxNames is how many names are kept: a model may make a new one for each point.
 const maxNames = 10_000
 
@@ -148,7 +172,7 @@ func (s *pointScanner) intern(b []byte) string {
 	if name, ok := s.names[string(b)]; ok {
 		return name
 	}
-	if s.names == nil || len(s.names) >= maxNames {
+	if len(s.names) >= maxNames {
 		s.names = map[string]string{}
 	}
 	name := string(b)
@@ -168,37 +192,4 @@ func (s *pointScanner) decode(line []byte) bool {
 	}
 	s.name, s.step, s.value, s.time = s.intern([]byte(p.Name)), p.Step, float64(*p.Value), p.Time
 	return true
-}
-
-// cutWhole cuts a whole number from the front of b.
-func cutWhole(b []byte) (n int64, rest []byte, ok bool) {
-	neg := len(b) > 0 && b[0] == '-'
-	if neg {
-		b = b[1:]
-	}
-	i := 0
-	for ; i < len(b) && b[i]-'0' <= 9; i++ {
-		n = n*10 + int64(b[i]-'0')
-	}
-	if i == 0 || i > 18 || i > 1 && b[0] == '0' {
-		return 0, nil, false
-	}
-	if neg {
-		n = -n
-	}
-	return n, b[i:], true
-}
-
-// cutFloat cuts a number from the front of b, or what stands for one that is none.
-func cutFloat(b []byte) (v float64, rest []byte, ok bool) {
-	end := bytes.IndexByte(b, ',')
-	if end <= 0 || end > 40 {
-		return 0, nil, false
-	}
-	c := cursor{s: string(b[:end])}
-	if !c.number() || c.i != end {
-		return 0, nil, false
-	}
-	v, err := strconv.ParseFloat(string(b[:end]), 64)
-	return v, b[end:], err == nil
 }

@@ -4,10 +4,110 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
+
+func point(name string, step int64, value float64, time int64) wire.Point {
+	return wire.Point{Name: name, Step: step, Value: value, Time: time}
+}
+
+func sameFloat(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
+
+func FuzzFloat(f *testing.F) {
+	for _, s := range []string{"0", "-0", "1", "0.1", "2.2809280037280684", "-123456789.987654321", "1e-05", "1.5e+06", "1e400", "1e-400", "01", "1.", ".1", "1e", "-",
+		"9007199254740993", "9007199254740992.5", "18446744073709551615", "9999999999999999999.9", "0.00000000000000000001", "123456780123456789", "5e-324"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, rest, ok := cutFloat([]byte(s))
+		c := cursor{s: s}
+		valid := c.number() && (c.i == len(s) || s[c.i] < '0' || s[c.i] > '9') // 01
+		want, err := strconv.ParseFloat(s[:c.i], 64)
+		if ok != (valid && err == nil) || ok && (!sameFloat(v, want) || string(rest) != s[c.i:]) {
+			t.Errorf("%q: %v, rest %q, %t; want %v, rest %q, %t %v", s, v, rest, ok, want, s[c.i:], valid, err)
+		}
+	})
+}
+
+// Every line that scanFast takes is one that decode takes for the same.
+func FuzzPoint(f *testing.F) {
+	for _, p := range []wire.Point{point("loss", 1, 0.5, 2), point("a b", -3, math.NaN(), 0), point("é", 0, math.Inf(-1), -1), point(`"`, 5, 1e300, 7)} {
+		f.Add(wire.AppendPoint(nil, p))
+	}
+	f.Add([]byte(`{"name":"","step":1,"value":1,"time":1}`))
+	f.Add([]byte(`{"name":"a","step":01,"value":1,"time":1}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		fast := pointScanner{names: map[string]string{}, recent: []string{"loss", "a"}}
+		slow := pointScanner{names: map[string]string{}}
+		if fast.scanFast(line) && (!slow.decode(line) || fast.name != slow.name || fast.step != slow.step || !sameFloat(fast.value, slow.value) || fast.time != slow.time) {
+			t.Errorf("%q: %+v, not %+v", line, fast, slow)
+		}
+	})
+}
+
+func TestFloats(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 300_000 {
+		v := math.Exp(r.NormFloat64() * 10)
+		for _, s := range [][]byte{wire.AppendFloat(nil, v), strconv.AppendFloat(nil, v, 'f', 12, 64), strconv.AppendFloat(nil, v, 'g', 1+r.IntN(19), 64)} {
+			want, _ := strconv.ParseFloat(string(s), 64)
+			if got, rest, ok := cutFloat(s); !ok || len(rest) > 0 || !sameFloat(got, want) {
+				t.Fatalf("%s: %v, %t; want %v", s, got, ok, want)
+			}
+		}
+	}
+}
+
+func points(t *testing.T, f Folder, run string) (got []wire.Point) {
+	t.Helper()
+	err := f.Metrics(run, func(name string, step int64, value float64, time int64) {
+		got = append(got, wire.Point{Name: name, Step: step, Value: value, Time: time})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestMetrics(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	if got := points(t, f, "none"); got != nil {
+		t.Errorf("%v", got)
+	}
+	if err := os.MkdirAll(f.RunDir("r"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("n", 700<<10)
+	want := []wire.Point{point("loss", 1, 0.5, 7), point("acc", 1, math.Inf(1), 7), point("loss", 2, 1e-9, 8), point(long, 3, 1, 9), point("\u001b[31m", 4, 2, 10), point("last", 5, 3, 11)}
+	want[4].Name = "\x1b[31m"
+	var text []byte
+	for i, p := range want {
+		text = append(wire.AppendPoint(text, p), '\n')
+		if i < 3 {
+			text = append(text, []string{"garbage\n", "\n", strings.Repeat("x", 3*pointBlock) + "\n"}[i]...)
+		}
+	}
+	text = append(text, `{"name":"torn","st`...)
+	if err := os.WriteFile(f.MetricsFile("r"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, points(t, f, "r")); diff != "" {
+		t.Error(diff[:min(len(diff), 2000)])
+	}
+	if err := os.WriteFile(f.MetricsFile("r"), []byte(`{"value":"NaN", "name":"x"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := points(t, f, "r"); len(got) != 1 || got[0].Value == got[0].Value {
+		t.Errorf("without a newline, in another notation: %v", got)
+	}
+}
 
 func BenchmarkPoints(b *testing.B) {
 	var text []byte
