@@ -122,7 +122,7 @@ func (s *pointScanner) scanFast(line []byte) bool {
 		}
 		s.name = s.intern(b[:end])
 		if len(s.recent) == maxRecent {
-			s.recent = s.recent[:0]
+			s.recent, s.next = s.recent[:0], 0
 		}
 		s.recent = append(s.recent, s.name)
 		b = b[end+len(stepKey):]

@@ -109,6 +109,25 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+func TestPointsOfVeryManyNames(t *testing.T) {
+	var text []byte
+	const n = 3 * maxNames
+	for i := range n {
+		text = append(wire.AppendPoint(text, point(strconv.Itoa(i), int64(i), 1, 1)), '\n')
+		text = append(wire.AppendPoint(text, point("often", int64(i), 1, 1)), '\n')
+	}
+	i := 0
+	err := readPoints(bytes.NewReader(text), func(name string, step int64, _ float64, _ int64) {
+		if want := []string{strconv.Itoa(i / 2), "often"}[i%2]; name != want || step != int64(i/2) {
+			t.Fatalf("point %d: %s %d, not %s", i, name, step, want)
+		}
+		i++
+	})
+	if err != nil || i != 2*n {
+		t.Errorf("%d points, %v", i, err)
+	}
+}
+
 func BenchmarkPoints(b *testing.B) {
 	var text []byte
 	r := rand.New(rand.NewPCG(1, 2))

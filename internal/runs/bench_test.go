@@ -1,0 +1,63 @@
+package runs
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// many writes the journal of n runs with ten parameters and six metrics each.
+func many(b *testing.B, n int) outputs.Folder {
+	f := outputs.NewFolder(b.TempDir(), "a")
+	file, err := os.Create(f.HistoryFile())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer file.Close()
+	w := bufio.NewWriter(file)
+	e := json.NewEncoder(w)
+	e.Encode(outputs.Event{Event: outputs.Opened, Time: at(0), Format: 1, Host: "a"})
+	e.Encode(begin(0, 7))
+	for i := range n {
+		ms := int64(i * 1000)
+		model, v := fmt.Sprintf("model_%d", i%10), fmt.Sprintf("version-%d", i)
+		start := started(ms, model, v)
+		start.Parameters, start.Code = "0123456789abcdef", "fedcba9876543210"
+		start.Params = fmt.Appendf(nil, `{"batch_size":%d,"dataloader":"*digits.Loader","dropout":%.2f,"epochs":20,"hidden":%d,"layers":3,"learning_rate":%g,"momentum":0.9,"optimizer":"sgd","seed":%d,"weight_decay":0.0001}`,
+			16<<(i%4), rand.Float64(), 8<<(i%6), rand.Float64(), i)
+		finish := ended(outputs.Finished, ms, ms+900, model, v)
+		finish.Parameters, finish.Code, finish.Step = start.Parameters, start.Code, 860
+		finish.Results = outputs.Results{"training": {"accuracy": 0.99, "loss": 0.1}}
+		for _, set := range []string{"train", "test"} {
+			finish.Results[set] = map[string]wire.Float{}
+			finish.Results[set]["accuracy"] = wire.Float(rand.Float64())
+			finish.Results[set]["loss"] = wire.Float(rand.Float64())
+		}
+		finish.Git = &outputs.Git{Commit: "b041c7d9fb0c0693b041c7d9fb0c0693b041c7d9", Branch: "main"}
+		e.Encode(start)
+		e.Encode(finish)
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+func BenchmarkRead(b *testing.B) {
+	f := many(b, 100_000)
+	info, _ := os.Stat(f.HistoryFile())
+	b.SetBytes(info.Size())
+	b.ReportAllocs()
+	for b.Loop() {
+		x, err := Read(f)
+		if err != nil || len(x.Runs) != 100_000 {
+			b.Fatal(err)
+		}
+	}
+}
