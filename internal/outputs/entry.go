@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,24 +114,31 @@ func scanFields(line string, e *Entry) bool {
 		var field uint32
 		switch key {
 		case "event":
-			field, ok = 1<<0, c.text(&e.Event)
+			field = 1 << 0
+			e.Event, ok = c.text()
 		case "model":
-			field, ok = 1<<1, c.text(&e.Model)
+			field = 1 << 1
+			e.Model, ok = c.text()
 		case "version":
-			field, ok = 1<<2, c.text(&e.Version)
+			field = 1 << 2
+			e.Version, ok = c.text()
 		case "run":
-			field, ok = 1<<3, c.text(&e.Run)
+			field = 1 << 3
+			e.Run, ok = c.text()
 		case "time":
+			field = 1 << 4
 			var when string
-			var ms int64
-			if field, ok = 1<<4, c.text(&when); ok {
+			if when, ok = c.text(); ok {
+				var ms int64
 				ms, ok = scanTime(when)
 				e.Time = time.UnixMilli(ms)
 			}
 		case "parameters":
-			field, ok = 1<<5, c.text(&e.Parameters)
+			field = 1 << 5
+			e.Parameters, ok = c.text()
 		case "code":
-			field, ok = 1<<6, c.text(&e.Code)
+			field = 1 << 6
+			e.Code, ok = c.text()
 		case "params":
 			field, ok = 1<<7, c.object(&e.Params)
 		case "results":
@@ -139,11 +148,14 @@ func scanFields(line string, e *Entry) bool {
 		case "tally":
 			field, ok = 1<<10, c.object(&e.Tally)
 		case "dir":
-			field, ok = 1<<11, c.text(&e.Dir)
+			field = 1 << 11
+			e.Dir, ok = c.text()
 		case "resumes":
-			field, ok = 1<<12, c.text(&e.Resumes)
+			field = 1 << 12
+			e.Resumes, ok = c.text()
 		case "cause":
-			field, ok = 1<<13, c.text(&e.Cause)
+			field = 1 << 13
+			e.Cause, ok = c.text()
 		case "step":
 			field, ok = 1<<14, c.whole(&e.Step)
 		case "order":
@@ -153,11 +165,13 @@ func scanFields(line string, e *Entry) bool {
 		case "pid":
 			field, ok = 1<<17, c.whole(&e.PID)
 		case "command":
-			field, ok = 1<<18, c.text(&e.Command)
+			field = 1 << 18
+			e.Command, ok = c.text()
 		case "format":
 			field, ok = 1<<19, c.whole(&e.Format)
 		case "host":
-			field, ok = 1<<20, c.text(&e.Host)
+			field = 1 << 20
+			e.Host, ok = c.text()
 		default: // of a later version
 			ok = c.skip(0)
 		}
@@ -208,6 +222,66 @@ func decodeEntry(line string, e *Entry) bool {
 	return true
 }
 
+// EachResult calls each with the results of an Entry, as long as it returns true. What is no result is passed over.
+func EachResult(results string, each func(set, name string, value float64) bool) {
+	if scanResults(results, nil) {
+		scanResults(results, each)
+		return
+	}
+	var all Results
+	if json.Unmarshal([]byte(results), &all) != nil {
+		return
+	}
+	for _, set := range slices.Sorted(maps.Keys(all)) {
+		for _, name := range slices.Sorted(maps.Keys(all[set])) {
+			if !each(set, name, float64(all[set][name])) {
+				return
+			}
+		}
+	}
+}
+
+// scanResults is EachResult for the notation that Journal writes. It reports false for any other, when each may have been
+// called already; it may be nil.
+func scanResults(results string, each func(set, name string, value float64) bool) bool {
+	c := cursor{s: results}
+	if !c.take('{') {
+		return false
+	}
+	if c.take('}') {
+		return c.i == len(results)
+	}
+	for {
+		set, ok := c.text()
+		if !ok || !c.take(':') || !c.take('{') {
+			return false
+		}
+		for empty := c.take('}'); !empty; {
+			name, ok := c.text()
+			if !ok || !c.take(':') {
+				return false
+			}
+			value, ok := c.value()
+			if !ok {
+				return false
+			}
+			if each != nil && !each(set, name, value) {
+				return true
+			}
+			if !c.take(',') {
+				if !c.take('}') {
+					return false
+				}
+				break
+			}
+		}
+		if c.take(',') {
+			continue
+		}
+		return c.take('}') && c.i == len(results)
+	}
+}
+
 // A cursor goes through compact JSON. Its methods report false, with the cursor anywhere, where it is not what they take.
 type cursor struct {
 	s string
@@ -238,23 +312,23 @@ func (c *cursor) key() (string, bool) {
 }
 
 // text takes a string.
-func (c *cursor) text(to *string) bool {
+func (c *cursor) text() (text string, ok bool) {
 	if !c.take('"') {
-		return false
+		return "", false
 	}
 	start := c.i
 	plain := true
 	for ; c.i < len(c.s); c.i++ {
 		switch b := c.s[c.i]; {
 		case b == '"':
-			*to = c.s[start:c.i]
+			text = c.s[start:c.i]
 			c.i++
-			if !plain && (strings.IndexByte(*to, '\\') >= 0 || !utf8.ValidString(*to)) {
-				return json.Unmarshal([]byte(c.s[start-1:c.i]), to) == nil
+			if !plain && (strings.IndexByte(text, '\\') >= 0 || !utf8.ValidString(text)) {
+				return unquote(c.s[start-1 : c.i])
 			}
-			return true
+			return text, true
 		case b < ' ':
-			return false
+			return "", false
 		case b == '\\':
 			plain = false
 			c.i++
@@ -262,7 +336,12 @@ func (c *cursor) text(to *string) bool {
 			plain = false
 		}
 	}
-	return false
+	return "", false
+}
+
+func unquote(quoted string) (text string, ok bool) {
+	err := json.Unmarshal([]byte(quoted), &text)
+	return text, err == nil
 }
 
 // object takes an object as it stands there.
@@ -295,6 +374,17 @@ func (c *cursor) float(to *float64) bool {
 	var err error
 	*to, err = strconv.ParseFloat(c.s[start:c.i], 64)
 	return err == nil
+}
+
+// value takes the value of a metric.
+func (c *cursor) value() (v float64, ok bool) {
+	const most = 32
+	v, rest, ok := cutValue([]byte(c.s[c.i:min(c.i+most, len(c.s))]))
+	if !ok || len(rest) == 0 {
+		return 0, false // one that is longer is unusual
+	}
+	c.i = min(c.i+most, len(c.s)) - len(rest)
+	return v, true
 }
 
 // number passes over a number.

@@ -4,8 +4,10 @@
 package runs
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +80,10 @@ func (r *Run) Params() map[string]any {
 
 func (r *Run) rawParams() string {
 	if r.params == "" && r.early {
-		r.params = string(r.recorded().Parameters)
+		var compact bytes.Buffer
+		if json.Compact(&compact, r.recorded().Parameters) == nil {
+			r.params = compact.String()
+		}
 	}
 	return r.params
 }
@@ -107,22 +112,22 @@ func (r *Run) recorded() *outputs.Run {
 
 // Metrics are the results by what they were measured on and name: "test.accuracy", "train.loss", "training.loss".
 func (r *Run) Metrics() map[string]float64 {
-	var results outputs.Results
 	metrics := map[string]float64{}
-	if json.Unmarshal([]byte(r.results), &results) != nil {
-		return metrics
-	}
-	for set, values := range results {
-		for name, value := range values {
-			metrics[set+"."+name] = float64(value)
-		}
-	}
+	outputs.EachResult(r.results, func(set, name string, value float64) bool {
+		metrics[set+"."+name] = value
+		return true
+	})
 	return metrics
 }
 
 // Metric is one of Metrics.
-func (r *Run) Metric(name string) (value float64, ok bool) {
-	value, ok = r.Metrics()[name]
+func (r *Run) Metric(metric string) (value float64, ok bool) {
+	outputs.EachResult(r.results, func(set, name string, v float64) bool {
+		if n := len(set); len(metric) == n+1+len(name) && metric[:n] == set && metric[n] == '.' && metric[n+1:] == name {
+			value, ok = v, true
+		}
+		return !ok
+	})
 	return value, ok
 }
 
@@ -304,18 +309,30 @@ func (x *Index) byID(id string) *Run {
 
 // MetricNames are the names of all Metrics of runs, sorted.
 func MetricNames(runs []*Run) []string {
-	seen := map[string]bool{}
-	var names []string
+	seen := map[[2]string]bool{}
 	for _, r := range runs {
-		for name := range r.Metrics() {
-			if !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
-		}
+		outputs.EachResult(r.results, func(set, name string, _ float64) bool {
+			seen[[2]string{set, name}] = true
+			return true
+		})
+	}
+	var names []string
+	for key := range seen {
+		names = append(names, key[0]+"."+key[1])
 	}
 	slices.Sort(names)
 	return names
+}
+
+// ParamNames are the names of all Params of runs, sorted.
+func ParamNames(runs []*Run) []string {
+	seen := map[string]bool{}
+	for _, r := range runs {
+		for name := range r.Params() {
+			seen[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 const test, train = wire.SetTest + ".", wire.SetTrain + "."
