@@ -298,6 +298,7 @@ const (
 	red    = "31"
 	green  = "32"
 	yellow = "33"
+	cyan   = "36"
 )
 
 func (s *screen) paint(colour, text string) string {

@@ -92,3 +92,30 @@ func (f *Filter) fits(r *Run) bool {
 		(len(f.Hosts) == 0 || slices.Contains(f.Hosts, r.Host)) &&
 		f.Models.Has(r.Model) && f.Versions.Has(r.Version)
 }
+
+// Short is how much of the ids of some runs names them among all. It is no less than the second in which they started.
+func (x *Index) Short(runs []*Run) int {
+	const least = len("20060102-150405")
+	shown := map[string][]string{}
+	for _, r := range runs {
+		if len(r.ID) > least {
+			shown[r.ID[:least]] = append(shown[r.ID[:least]], r.ID)
+		}
+	}
+	short := least
+	for _, r := range x.Runs {
+		if len(r.ID) <= least {
+			continue
+		}
+		for _, id := range shown[r.ID[:least]] {
+			same := 0
+			for same < len(id) && same < len(r.ID) && id[same] == r.ID[same] {
+				same++
+			}
+			if id != r.ID {
+				short = max(short, same+1)
+			}
+		}
+	}
+	return short
+}

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/runs"
+)
+
+type lsOptions struct {
+	project string
+	filterOptions
+	sort   string
+	number int
+	json   bool
+}
+
+func newLs(app *app) *cobra.Command {
+	var opts lsOptions
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "list the runs of all machines, newest first",
+		Long: `ls lists what has run and what is running, as the journals of all machines tell, newest first. On a terminal it shows the
+newest 30 without -n, and short ids; any unique beginning of an id names a run.
+
+--sort takes a column (started, ended, took, status, model, version, host, step, error, id), a metric (test.accuracy) or a
+parameter (learning_rate): times are sorted newest first, durations longest first, metrics best first, the rest from low to
+high. Runs that do not have it come last.`,
+		Example: `  mlpipeline ls
+  mlpipeline ls --status failed --since 2d
+  mlpipeline ls --model 'vision/*' --sort test.accuracy -n 5
+  mlpipeline ls --json | jq -r 'select(.metrics["test.accuracy"] > 0.9) | .id'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.number = changed(cmd, "number", opts.number)
+			return runLs(app, opts)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	projectFlag(cmd, &opts.project)
+	opts.flags(cmd)
+	flags.StringVar(&opts.sort, "sort", "", "sort by `COLUMN`, a metric or a parameter")
+	flags.IntVarP(&opts.number, "number", "n", 0, "show the first `N`")
+	flags.BoolVar(&opts.json, "json", false, "print runs as JSON, one a line")
+	return cmd
+}
+
+func projectFlag(cmd *cobra.Command, project *string) {
+	cmd.Flags().StringVarP(project, "project", "C", "", "look at the project of `DIR` (default: the current folder or one above it)")
+}
+
+// screenful is how many runs ls shows on a terminal, unless -n says otherwise.
+const screenful = 30
+
+func runLs(app *app, opts lsOptions) error {
+	if opts.number < 0 {
+		return usageError{&hintError{errors.New("-n takes a number from 1"), "mlpipeline ls -n 10"}}
+	}
+	now := time.Now()
+	filter, err := opts.filter(now)
+	if err != nil {
+		return err
+	}
+	project, _, index, err := openRuns(app, opts.project)
+	if err != nil {
+		return err
+	}
+	chosen := index.Select(filter)
+	if len(chosen) == 0 {
+		sayNone(app, index)
+		return nil
+	}
+	slices.Reverse(chosen)
+	measure := measureOf(project)
+	if opts.sort != "" {
+		if err := sortRuns(chosen, opts.sort, measure); err != nil {
+			return err
+		}
+	}
+	all := len(chosen)
+	width := terminalWidth(app.stdout)
+	most := opts.number
+	if most == 0 && width > 0 && !opts.json {
+		most = screenful
+	}
+	if most > 0 && most < all {
+		chosen = chosen[:most]
+	}
+	if opts.json {
+		return printRows(app, chosen)
+	}
+	list := runList{runs: chosen, width: width, now: now, measure: measure, colour: coloured(app.stdout), id: 64}
+	if width > 0 {
+		list.id = index.Short(chosen)
+	}
+	if err := list.write(app); err != nil {
+		return err
+	}
+	if most > 0 && opts.number == 0 && most < all {
+		fmt.Fprintf(app.stderr, "%d of %d runs; all of them: mlpipeline ls -n %d\n", most, all, all)
+	}
+	return nil
+}
+
+// printRows prints runs as JSON.
+func printRows(app *app, chosen []*runs.Run) error {
+	w := bufio.NewWriterSize(app.stdout, 64<<10)
+	var line []byte
+	for _, r := range chosen {
+		line = append(r.AppendJSON(line[:0]), '\n')
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// A runList is a table of runs.
+type runList struct {
+	runs    []*runs.Run
+	width   int // of the terminal; 0: none
+	now     time.Time
+	measure runs.Measure
+	colour  bool
+	id      int // how much of an id is shown
+}
+
+func (l *runList) write(app *app) error {
+	metrics := l.metrics()
+	hosts := slices.ContainsFunc(l.runs, func(r *runs.Run) bool { return r.Host != l.runs[0].Host })
+	failed := slices.ContainsFunc(l.runs, func(r *runs.Run) bool { return r.Error != "" })
+	for {
+		t := l.table(metrics, hosts, failed)
+		widths := t.widths()
+		total := 2 * (len(widths) - 1)
+		for _, w := range widths {
+			total += w
+		}
+		over := total - l.width
+		if l.width == 0 || over <= 0 {
+			return t.write(app.stdout, widths)
+		}
+		// What has no room on the terminal: first the end of what is told of failures, then metrics, then the end of names.
+		const leastError, leastName = 12, 16
+		if failed {
+			cut := min(over, max(0, widths[len(widths)-1]-leastError))
+			widths[len(widths)-1] -= cut
+			over -= cut
+		}
+		if over > 0 && len(metrics) > 1 {
+			metrics = metrics[:len(metrics)-1]
+			continue
+		}
+		if over > 0 {
+			cut := min(over, max(0, widths[nameColumn]-leastName))
+			widths[nameColumn] -= cut
+			over -= cut
+		}
+		if over > 0 && hosts {
+			hosts = false
+			continue
+		}
+		if over > 0 && failed {
+			failed = false
+			continue
+		}
+		return t.write(app.stdout, widths)
+	}
+}
+
+// maxMetrics is how many metrics ls shows.
+const maxMetrics = 4
+
+// metrics are the headline and some others, those on the test data if there are any.
+func (l *runList) metrics() []string {
+	all := runs.MetricNames(l.runs)
+	for _, set := range []string{"test.", "train.", "training."} {
+		var names []string
+		for _, name := range all {
+			if strings.HasPrefix(name, set) {
+				names = append(names, name)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		if first := l.measure.For(l.runs).Metric; slices.Contains(all, first) {
+			names = append([]string{first}, slices.DeleteFunc(names, func(name string) bool { return name == first })...)
+		}
+		return names[:min(maxMetrics, len(names))]
+	}
+	return nil
+}
+
+const statusColumn, nameColumn = 3, 4
+
+func (l *runList) table(metrics []string, hosts, failed bool) *table {
+	t := &table{columns: []tableColumn{{title: "id"}, {title: "started"}, {title: "took", right: true}, {title: "status"}, {title: "model/version"}}}
+	for _, m := range metrics {
+		t.columns = append(t.columns, tableColumn{title: cell(m), right: true, most: 24})
+	}
+	if hosts {
+		t.columns = append(t.columns, tableColumn{title: "host"})
+	}
+	if failed {
+		t.columns = append(t.columns, tableColumn{title: "error", most: 200})
+	}
+	t.cells = make([]string, 0, len(l.runs)*len(t.columns))
+	for _, r := range l.runs {
+		id := r.ID[:min(l.id, len(r.ID))]
+		t.cells = append(t.cells, orDash(cell(id)), l.when(r.Started), tookText(r), r.Status, cell(r.Name()))
+		for _, m := range metrics {
+			text := "-"
+			if v, ok := r.Metric(m); ok {
+				text = shortNumber(v)
+			}
+			t.cells = append(t.cells, text)
+		}
+		if hosts {
+			t.cells = append(t.cells, cell(r.Host))
+		}
+		if failed {
+			text := ""
+			if r.Error != "" {
+				text, _ = cause(r.Error)
+			}
+			t.cells = append(t.cells, cell(text))
+		}
+	}
+	if l.colour {
+		t.colour = func(row, column int) string {
+			if column == statusColumn {
+				return statusColour(l.runs[row].Status)
+			}
+			return ""
+		}
+	}
+	return t
+}
+
+// when is short on a terminal.
+func (l *runList) when(t time.Time) string {
+	t = t.Local()
+	switch {
+	case l.width == 0:
+		return t.Format("2006-01-02 15:04:05")
+	case t.Year() == l.now.Year():
+		return t.Format("Jan _2 15:04")
+	}
+	return t.Format("Jan _2  2006")
+}
+
+func tookText(r *runs.Run) string {
+	if r.Status != runs.Running && r.Ended.IsZero() {
+		return "-"
+	}
+	return outputs.Duration(took(r))
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// shortNumber writes a number with five significant digits, and whole numbers whole.
+func shortNumber(v float64) string {
+	if a := math.Abs(v); a >= 1e5 && a < 1e15 || a < 1e15 && v == math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	switch {
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	}
+	return strconv.FormatFloat(v, 'g', 5, 64)
+}
+
+// statusColour is the colour of a status on a terminal.
+func statusColour(status string) string {
+	switch status {
+	case runs.Finished:
+		return green
+	case runs.Failed:
+		return red
+	case runs.Interrupted:
+		return yellow
+	}
+	return cyan
+}

@@ -1,0 +1,388 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+func newShow(app *app) *cobra.Command {
+	var project string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show RUN",
+		Short: "show everything that is known of a run",
+		Long: `show tells all that is known of a run: what became of it and why, its parameters, its results, its metrics by step, the code
+and the data it ran on, and where its files are. RUN is an id, a unique beginning of one, model/version for the latest run
+of that version, or model for the latest run of that model. It need not have ended.
+
+With --json it prints the object that ls --json prints, with all of run.json as "run" in it.`,
+		Example: `  mlpipeline show softmax/baseline
+  mlpipeline show 20261122-221851
+  mlpipeline show softmax --json | jq .run.code.files`,
+		Args: oneRun,
+		RunE: func(_ *cobra.Command, args []string) error { return runShow(app, project, args[0], asJSON) },
+	}
+	cmd.Flags().SortFlags = false
+	projectFlag(cmd, &project)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON value")
+	return cmd
+}
+
+// oneRun wants the name of a run.
+func oneRun(_ *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return &hintError{errors.New("name one run"), "mlpipeline ls lists them"}
+}
+
+func runShow(app *app, project, name string, asJSON bool) error {
+	_, folder, index, err := openRuns(app, project)
+	if err != nil {
+		return err
+	}
+	run, err := findRun(index, name)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return showJSON(app, folder, run)
+	}
+	record, err := run.Record()
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintln(app.stderr, "warning: "+outputs.Clean(err.Error()))
+		}
+		record = outputs.Run{}
+	}
+	s := &shown{run: run, record: record, folder: folder, index: index, width: terminalWidth(app.stdout), colour: coloured(app.stdout)}
+	if err := s.collect(); err != nil {
+		return err
+	}
+	_, err = io.WriteString(app.stdout, s.out.String())
+	return err
+}
+
+func showJSON(app *app, folder outputs.Folder, run *runs.Run) error {
+	line := run.AppendJSON(nil)
+	record := []byte("null")
+	if text, err := os.ReadFile(folder.RunFile(run.ID)); err == nil && run.ID != "" {
+		var compact bytes.Buffer
+		if json.Compact(&compact, text) == nil {
+			record = compact.Bytes()
+		}
+	}
+	line = append(append(line[:len(line)-1], `,"run":`...), record...)
+	_, err := app.stdout.Write(append(line, '}', '\n'))
+	return err
+}
+
+// shown is what show says of a run.
+type shown struct {
+	run    *runs.Run
+	record outputs.Run // empty when it has been deleted
+	folder outputs.Folder
+	index  *runs.Index
+	width  int
+	colour bool
+	out    strings.Builder
+}
+
+// line adds a key with the lines of its value, unless it is empty.
+func (s *shown) line(key, value string) {
+	for _, l := range outputs.CleanLines(value) {
+		fmt.Fprintf(&s.out, "%-12s %s\n", key, l)
+		key = ""
+	}
+}
+
+// title begins a part.
+func (s *shown) title(text string) { s.out.WriteString("\n" + text + "\n") }
+
+// table adds a table below a title.
+func (s *shown) table(t *table) {
+	if len(t.cells) == 0 {
+		return
+	}
+	var b strings.Builder
+	t.write(&b, t.widths())
+	lines := b.String()
+	if strings.TrimSpace(t.columns[0].title) == "" && len(t.columns) <= 2 { // no titles
+		_, lines, _ = strings.Cut(lines, "\n")
+	}
+	for l := range strings.Lines(lines) {
+		s.out.WriteString("  " + strings.TrimRight(l, " \n") + "\n")
+	}
+}
+
+func (s *shown) collect() error {
+	r := s.run
+	s.line("run", orDash(r.ID))
+	s.line("model", r.Model)
+	s.line("version", r.Version)
+	status := r.Status
+	if s.colour {
+		status = "\x1b[" + statusColour(r.Status) + "m" + r.Status + "\x1b[0m"
+	}
+	fmt.Fprintf(&s.out, "%-12s %s\n", "status", status)
+	s.line("started", s.when(r.Started)+" on "+r.Host+by(s.record.User))
+	switch {
+	case !r.Ended.IsZero():
+		s.line("ended", s.when(r.Ended)+", took "+outputs.Duration(r.Seconds))
+	case r.Status == runs.Running:
+		s.line("running", "for "+outputs.Duration(time.Since(r.Started).Seconds()))
+	default:
+		s.line("ended", "not known")
+	}
+	s.line("steps", s.steps())
+	s.line("resumes", r.Resumes)
+	for _, next := range s.index.ResumedBy(r) {
+		s.line("resumed by", next.ID+", "+next.Status)
+	}
+	s.failure()
+
+	params := &table{columns: []tableColumn{{}, {}}}
+	values := r.Params()
+	for _, name := range sortedKeys(values) {
+		params.cells = append(params.cells, cell(name), cell(paramText(values[name], true)))
+	}
+	s.section("parameters", params)
+	s.section("results", s.results())
+	metrics, err := s.metrics()
+	if err != nil {
+		return err
+	}
+	s.section("metrics by step", metrics)
+
+	s.out.WriteString("\n")
+	s.line("data", s.data())
+	s.line("model says", s.record.Summary.Model)
+	s.line("data says", s.record.Summary.Data)
+	s.line("run says", s.record.Summary.Run)
+	s.code()
+	s.line("command", strings.Join(s.record.Command, " "))
+	s.line("mlpipeline", s.record.Pipeline)
+	s.files()
+	return nil
+}
+
+// section adds a titled table that is not empty.
+func (s *shown) section(title string, t *table) {
+	if len(t.cells) > 0 {
+		s.title(title)
+		s.table(t)
+	}
+}
+
+func (s *shown) when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+func by(user string) string {
+	if user == "" {
+		return ""
+	}
+	return " by " + user
+}
+
+func (s *shown) steps() string {
+	steps := s.record.Steps
+	if s.run.Status == runs.Running || s.run.Error == runs.Killed {
+		steps.Done = s.folder.LastStep(s.run.ID)
+	}
+	done := max(steps.Done, s.run.Step)
+	if done == 0 && steps.Total == 0 {
+		return ""
+	}
+	text := fmt.Sprint(done)
+	if steps.Total > 0 {
+		text += fmt.Sprintf(" of %d", steps.Total)
+	}
+	if steps.Before > 0 {
+		text += fmt.Sprintf(", %d of them trained before", steps.Before)
+	}
+	return text
+}
+
+func (s *shown) failure() {
+	f := s.record.Failure
+	if s.run.Error == "" {
+		return
+	}
+	s.line("cause", s.run.Error)
+	if f == nil {
+		return
+	}
+	if f.Phase != "" {
+		s.line("phase", f.Phase)
+	}
+	s.line("exit", f.Exit)
+	if f.Trace != "" {
+		s.title("trace")
+		s.indented(outputs.CleanLines(strings.Trim(f.Trace, "\n")))
+	}
+	if len(f.Stderr) > 0 {
+		s.title("last lines on standard error")
+		s.indented(f.Stderr)
+	}
+}
+
+func (s *shown) indented(lines []string) {
+	for _, l := range lines {
+		s.out.WriteString("  " + outputs.Clean(l) + "\n")
+	}
+}
+
+// results are a row for each metric, and a column for what it was measured on.
+func (s *shown) results() *table {
+	all := s.run.Metrics()
+	t := &table{columns: []tableColumn{{title: "metric"}}}
+	names := map[string]bool{}
+	var sets []string
+	for _, set := range []string{wire.SetTraining, wire.SetTrain, wire.SetTest} {
+		found := false
+		for name := range all {
+			if metric, ok := strings.CutPrefix(name, set+"."); ok {
+				names[metric], found = true, true
+			}
+		}
+		if found {
+			sets = append(sets, set)
+			t.columns = append(t.columns, tableColumn{title: set, right: true})
+		}
+	}
+	for _, name := range sortedKeys(names) {
+		t.cells = append(t.cells, cell(name))
+		for _, set := range sets {
+			text := "-"
+			if v, ok := all[set+"."+name]; ok {
+				text = exactNumber(v)
+			}
+			t.cells = append(t.cells, text)
+		}
+	}
+	return t
+}
+
+// maxShown is how many metrics by step are shown.
+const maxShown = 200
+
+// metrics are a row for each metric by step.
+func (s *shown) metrics() (*table, error) {
+	t := &table{columns: []tableColumn{{title: "metric", most: 30}, {title: ""}, {title: "first", right: true}, {title: "last", right: true}, {title: "min", right: true}, {title: "max", right: true}, {title: "points", right: true}}}
+	if s.run.ID == "" {
+		return t, nil
+	}
+	lines := map[string]*sparkline{}
+	var names []string
+	more := 0
+	var last *sparkline
+	var lastName string
+	err := s.folder.Metrics(s.run.ID, func(name string, _ int64, value float64, _ int64) {
+		if last == nil || name != lastName {
+			l := lines[name]
+			if l == nil {
+				if len(lines) == maxShown {
+					more++
+					return
+				}
+				l = &sparkline{}
+				lines[name] = l
+				names = append(names, name)
+			}
+			last, lastName = l, name
+		}
+		last.add(value)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		l := lines[name]
+		points := fmt.Sprint(l.points)
+		if l.nan > 0 {
+			points += fmt.Sprintf(" (%d NaN)", l.nan)
+		}
+		low, high := "-", "-"
+		if l.points > l.nan {
+			low, high = shortNumber(l.min), shortNumber(l.max)
+		}
+		t.cells = append(t.cells, cell(name), l.draw(32), shortNumber(l.first), shortNumber(l.last), low, high, points)
+	}
+	if more > 0 {
+		t.cells = append(t.cells, "others", "", "", "", "", "", fmt.Sprint(more))
+	}
+	return t, nil
+}
+
+func (s *shown) data() string {
+	d := s.record.Data
+	if d.Loader == "" {
+		return ""
+	}
+	text := d.Loader
+	if d.TrainSamples+d.TestSamples > 0 {
+		text += fmt.Sprintf(", %d train samples, %d test samples", d.TrainSamples, d.TestSamples)
+	}
+	return text
+}
+
+func (s *shown) code() {
+	if git := s.run.Git(); git != nil {
+		text := git.Commit
+		if git.Branch != "" {
+			text += " on " + git.Branch
+		}
+		if git.Dirty {
+			text += ", with changes that are not committed"
+		}
+		s.line("git", text)
+	}
+	s.line("code", s.run.Code)
+	files := s.record.Code.Files
+	for _, name := range sortedKeys(files) {
+		s.line("", files[name]+"  "+cell(name))
+	}
+}
+
+// files are those that exist.
+func (s *shown) files() {
+	where := func(key, path string) {
+		if _, err := os.Stat(path); err == nil {
+			if abs, err := filepath.Abs(path); err == nil {
+				path = abs
+			}
+			s.line(key, path)
+		}
+	}
+	if s.run.ID != "" {
+		where("record", s.folder.RunFile(s.run.ID))
+		where("metrics", s.folder.MetricsFile(s.run.ID))
+		where("output", s.folder.PrintedFile(s.run.ID))
+	}
+	if s.run.Dir != "" {
+		where("model dir", s.run.ModelDir())
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,132 @@
+package runs
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
+)
+
+// AppendJSON appends r as the JSON object that commands print: id, model, version, status, host, started, ended, seconds,
+// params, metrics, model_dir, error, git. What is not known is null. No control character is in it, and no newline.
+func (r *Run) AppendJSON(b []byte) []byte {
+	text := func(key, value string, null bool) {
+		b = append(append(append(b, ',', '"'), key...), '"', ':')
+		if null {
+			b = append(b, "null"...)
+		} else {
+			b = appendQuoted(b, value)
+		}
+	}
+	when := func(key string, t time.Time) {
+		b = append(append(append(b, ',', '"'), key...), '"', ':')
+		if t.IsZero() {
+			b = append(b, "null"...)
+		} else {
+			b = t.UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+		}
+	}
+	b = appendQuoted(append(b, `{"id":`...), r.ID)
+	text("model", r.Model, false)
+	text("version", r.Version, false)
+	text("status", r.Status, false)
+	text("host", r.Host, false)
+	when("started", r.Started)
+	when("ended", r.Ended)
+	b = append(b, `,"seconds":`...)
+	if r.Ended.IsZero() {
+		b = append(b, "null"...)
+	} else {
+		b = wire.AppendFloat(b, r.Seconds)
+	}
+	b = r.appendParams(append(b, `,"params":`...))
+	b = r.appendMetrics(append(b, `,"metrics":`...))
+	text("model_dir", r.ModelDir(), r.Dir == "")
+	text("error", r.Error, r.Error == "")
+	b = append(b, `,"git":`...)
+	if git := r.Git(); git != nil {
+		raw, _ := json.Marshal(git)
+		b = appendRaw(b, string(raw))
+	} else {
+		b = append(b, "null"...)
+	}
+	return append(b, '}')
+}
+
+// ModelDir is the absolute path of the model directory.
+func (r *Run) ModelDir() string { return filepath.Join(r.folder.Dir, filepath.FromSlash(r.Dir)) }
+
+func (r *Run) appendParams(b []byte) []byte {
+	raw := r.rawParams()
+	if r.order != 0 && (raw == "" || raw == "{}" || strings.Contains(raw, `"order"`)) {
+		params, _ := json.Marshal(r.Params())
+		raw = string(params)
+	} else if r.order != 0 {
+		b = appendRaw(b, raw[:len(raw)-1])
+		return append(strconv.AppendInt(append(b, `,"order":`...), r.order, 10), '}')
+	}
+	if raw == "" {
+		raw = "{}"
+	}
+	return appendRaw(b, raw)
+}
+
+func (r *Run) appendMetrics(b []byte) []byte {
+	start := len(b)
+	outputs.EachResult(r.results, func(set, name string, value float64) bool {
+		b = append(b, ',')
+		if plain(set) && plain(name) {
+			b = append(append(append(append(append(b, '"'), set...), '.'), name...), '"')
+		} else {
+			b = appendQuoted(b, set+"."+name)
+		}
+		b = wire.AppendFloat(append(b, ':'), value)
+		return true
+	})
+	if len(b) == start {
+		b = append(b, ',')
+	}
+	b[start] = '{'
+	return append(b, '}')
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// appendQuoted appends s as a JSON string.
+func appendQuoted(b []byte, s string) []byte {
+	if plain(s) {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	quoted, _ := json.Marshal(s)
+	return appendRaw(b, string(quoted))
+}
+
+// appendRaw appends compact JSON. Characters that steer a terminal, which JSON allows, are escaped.
+func appendRaw(b []byte, raw string) []byte {
+	for i, r := range raw {
+		if r == utf8.RuneError {
+			b = append(b, "\ufffd"...)
+			continue
+		}
+		if r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.In(r, unicode.Zl, unicode.Zp)) {
+			const hex = "0123456789abcdef"
+			b = append(b, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+			continue
+		}
+		b = append(b, raw[i:i+utf8.RuneLen(r)]...)
+	}
+	return b
+}
