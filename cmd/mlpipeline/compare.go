@@ -45,6 +45,7 @@ below each other.`,
 		Example: `  mlpipeline compare softmax/baseline softmax/wide
   mlpipeline compare --model softmax --only-changed --sort-by test.accuracy --top 10
   mlpipeline compare --since 1w --format csv > week.csv`,
+		ValidArgsFunction: completeRuns(app, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.top = changed(cmd, "top", opts.top)
 			return runCompare(app, opts, args)

@@ -111,6 +111,7 @@ func newRoot(app *app) *cobra.Command {
 	root.AddCommand(newInit(app), newStatus(app), newLogs(app), newStop(app), newLs(app), newShow(app), newCompare(app), newVersion(app), newDoctor(app))
 	root.InitDefaultCompletionCmd()
 	wrapUsage(root)
+	completions(app, root)
 	return root
 }
 

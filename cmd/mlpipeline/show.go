@@ -34,8 +34,9 @@ With --json it prints the object that ls --json prints, with all of run.json as 
 		Example: `  mlpipeline show softmax/baseline
   mlpipeline show 20261122-221851
   mlpipeline show softmax --json | jq .run.code.files`,
-		Args: oneRun,
-		RunE: func(_ *cobra.Command, args []string) error { return runShow(app, project, args[0], asJSON) },
+		Args:              oneRun,
+		ValidArgsFunction: completeRuns(app, 1),
+		RunE:              func(_ *cobra.Command, args []string) error { return runShow(app, project, args[0], asJSON) },
 	}
 	cmd.Flags().SortFlags = false
 	projectFlag(cmd, &project)

@@ -57,10 +57,13 @@ func (t *table) write(to io.Writer, widths []int) error {
 	}
 	line := func(row int, cell func(column int) string) {
 		for i, c := range t.columns {
+			text := cell(i)
+			if i == len(t.columns)-1 && text == "" {
+				break
+			}
 			if i > 0 {
 				w.WriteString("  ")
 			}
-			text := cell(i)
 			width := textWidth(text)
 			if width > widths[i] {
 				text = runewidth.Truncate(text, widths[i], "…")

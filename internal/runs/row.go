@@ -64,15 +64,16 @@ func (r *Run) ModelDir() string { return filepath.Join(r.folder.Dir, filepath.Fr
 
 func (r *Run) appendParams(b []byte) []byte {
 	raw := r.rawParams()
-	if r.order != 0 && (raw == "" || raw == "{}" || strings.Contains(raw, `"order"`)) {
+	switch {
+	case raw == "":
+		return append(b, "{}"...)
+	case !r.ordered:
+	case raw == "{}" || strings.Contains(raw, `"order"`): // which may be the version's own
 		params, _ := json.Marshal(r.Params())
 		raw = string(params)
-	} else if r.order != 0 {
+	default:
 		b = appendRaw(b, raw[:len(raw)-1])
 		return append(strconv.AppendInt(append(b, `,"order":`...), r.order, 10), '}')
-	}
-	if raw == "" {
-		raw = "{}"
 	}
 	return appendRaw(b, raw)
 }

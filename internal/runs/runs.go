@@ -53,6 +53,7 @@ type Run struct {
 	results string
 	git     string
 	order   int64
+	ordered bool // order is told; 0 is
 
 	record *outputs.Run // of an early run, once it has been read
 }
@@ -72,7 +73,7 @@ func (r *Run) Params() map[string]any {
 	if params == nil {
 		params = map[string]any{}
 	}
-	if _, own := params["order"]; !own && r.order != 0 {
+	if _, own := params["order"]; !own && r.ordered {
 		params["order"] = float64(r.order)
 	}
 	return params
@@ -225,7 +226,7 @@ func (h *reading) run(e *outputs.Entry) *Run {
 	h.room = h.room[1:]
 	*r = Run{
 		ID: e.Run, Model: e.Model, Version: e.Version, Host: h.host, Dir: e.Dir, Resumes: e.Resumes, Code: e.Code,
-		folder: h.folder, params: e.Params, order: e.Order, early: e.Params == "" && h.last == nil,
+		folder: h.folder, params: e.Params, order: e.Order, ordered: e.Params != "", early: e.Params == "" && h.last == nil,
 	}
 	h.x.Runs = append(h.x.Runs, r)
 	if h.last != nil {

@@ -1,8 +1,10 @@
 package runs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -257,13 +259,14 @@ func TestChain(t *testing.T) {
 func TestParamsAndMetrics(t *testing.T) {
 	start := started(1, "m", "v")
 	start.Params = []byte(`{"batch_size":2,"params.epochs":"own","hidden":[1,2]}`)
+	start.Order = 4
 	finish := ended(outputs.Finished, 1, 2, "m", "v")
 	finish.Results = outputs.Results{wire.SetTest: {"accuracy": 0.5}, wire.SetTraining: {"loss": 2}}
 	finish.Git = &outputs.Git{Commit: "abc", Dirty: true}
 	edited := ended(outputs.Failed, 3, 4, "m", "w")
-	edited.Params = []byte(`{"batch_size":3}`)
+	edited.Params = []byte(`{"batch_size":3,"order":"own"}`)
 	x := read(t, journal(t, t.TempDir(), "a", start, finish, started(3, "m", "w"), edited))
-	if diff := cmp.Diff(map[string]any{"batch_size": 2.0, "params.epochs": "own", "hidden": []any{1.0, 2.0}}, x.Runs[0].Params()); diff != "" {
+	if diff := cmp.Diff(map[string]any{"batch_size": 2.0, "params.epochs": "own", "hidden": []any{1.0, 2.0}, "order": 4.0}, x.Runs[0].Params()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]float64{"test.accuracy": 0.5, "training.loss": 2}, x.Runs[0].Metrics()); diff != "" {
@@ -272,8 +275,48 @@ func TestParamsAndMetrics(t *testing.T) {
 	if git := x.Runs[0].Git(); git == nil || *git != *finish.Git {
 		t.Errorf("git %v", git)
 	}
-	if got := x.Runs[1].Params()["batch_size"]; got != 3.0 || x.Runs[1].Git() != nil || len(x.Runs[1].Metrics()) > 0 {
+	if got := x.Runs[1].Params()["batch_size"]; got != 3.0 || x.Runs[1].Params()["order"] != "own" || x.Runs[1].Git() != nil || len(x.Runs[1].Metrics()) > 0 {
 		t.Errorf("%v, %v", got, x.Runs[1].Git())
+	}
+}
+
+func TestRows(t *testing.T) {
+	start := started(1, "m", "v\x1b[31m\u009b<\u202e")
+	start.Params = []byte(`{"batch_size":2,"odd":"\u0085é"}`)
+	finish := ended(outputs.Finished, 1, 1501, start.Model, start.Version)
+	finish.Results = outputs.Results{wire.SetTest: {"accuracy": wire.Float(math.NaN()), "a\nb": 1}}
+	finish.Git = &outputs.Git{Commit: "abc", Branch: "main", Dirty: true}
+	own := started(3, "m", "w")
+	own.Params, own.Order = []byte(`{"order":"own"}`), 7
+	x := read(t, journal(t, t.TempDir(), "a", start, finish, own, outputs.Event{Event: outputs.Failed, Model: "m", Time: at(4), Cause: "no"}))
+	dir := x.Runs[0].ModelDir()
+	if !filepath.IsAbs(dir) || filepath.Base(dir) != "m" {
+		t.Errorf("model directory %s", dir)
+	}
+	for i, want := range []string{
+		`{"id":"` + id(1) + `","model":"m","version":"v\u001b[31m\u009b\u003c\u202e","status":"finished","host":"a","started":"2023-11-14T22:13:20.001Z","ended":"2023-11-14T22:13:21.501Z","seconds":1.5,"params":{"batch_size":2,"odd":"\u0085é","order":0},"metrics":{"test.a\nb":1,"test.accuracy":"NaN"},"model_dir":"` + dir + `","error":null,"git":{"commit":"abc","branch":"main","dirty":true}}`,
+		`{"id":"` + id(3) + `","model":"m","version":"w","status":"interrupted","host":"a","started":"2023-11-14T22:13:20.003Z","ended":null,"seconds":null,"params":{"order":"own"},"metrics":{},"model_dir":"` + dir + `","error":"the pipeline was killed","git":null}`,
+		`{"id":"","model":"m","version":"","status":"failed","host":"a","started":"2023-11-14T22:13:20.004Z","ended":"2023-11-14T22:13:20.004Z","seconds":0,"params":{},"metrics":{},"model_dir":null,"error":"no","git":null}`,
+	} {
+		got := string(x.Runs[i].AppendJSON(nil))
+		if got != want {
+			t.Errorf("row %d:\n%s\n%s", i, got, want)
+		}
+		if !json.Valid([]byte(got)) {
+			t.Errorf("row %d is no JSON", i)
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	x := &Index{}
+	for _, id := range []string{"20231114-000000001-abcdefgh", "20231114-000000002-abcdefgh", "20231115-000000002-abcdefgh", "20231115-000000002-abcdefxx", "", "odd"} {
+		x.Runs = append(x.Runs, &Run{ID: id})
+	}
+	for i, want := range []int{18, 18, 26, 26, 15, 15} {
+		if got := x.Short(x.Runs[i : i+1]); got != want {
+			t.Errorf("%s: %d", x.Runs[i].ID, got)
+		}
 	}
 }
 
