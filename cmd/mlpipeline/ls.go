@@ -142,29 +142,24 @@ func (l *runList) write(app *app) error {
 	for {
 		t := l.table(metrics, hosts, failed)
 		widths := t.widths()
-		total := 2 * (len(widths) - 1)
-		for _, w := range widths {
-			total += w
-		}
-		over := total - l.width
+		over := sum(widths) - l.width
 		if l.width == 0 || over <= 0 {
 			return t.write(app.stdout, widths)
 		}
 		// What has no room on the terminal: first the end of what is told of failures, then metrics, then the end of names.
-		const leastError, leastName = 12, 16
+		const leastError, leastMetric, leastName = 12, 9, 16
 		if failed {
-			cut := min(over, max(0, widths[len(widths)-1]-leastError))
-			widths[len(widths)-1] -= cut
-			over -= cut
+			over -= shrink(widths, len(widths)-1, over, leastError)
 		}
 		if over > 0 && len(metrics) > 1 {
 			metrics = metrics[:len(metrics)-1]
 			continue
 		}
+		if over > 0 && len(metrics) > 0 {
+			over -= shrink(widths, nameColumn+1, over, leastMetric)
+		}
 		if over > 0 {
-			cut := min(over, max(0, widths[nameColumn]-leastName))
-			widths[nameColumn] -= cut
-			over -= cut
+			over -= shrink(widths, nameColumn, over, leastName)
 		}
 		if over > 0 && hosts {
 			hosts = false
@@ -174,8 +169,19 @@ func (l *runList) write(app *app) error {
 			failed = false
 			continue
 		}
+		if over > 0 && len(metrics) > 0 {
+			metrics = nil
+			continue
+		}
 		return t.write(app.stdout, widths)
 	}
+}
+
+// shrink takes up to n from the width of a column that is to keep at least so much, and returns how much it took.
+func shrink(widths []int, column, n, least int) int {
+	cut := min(n, max(0, widths[column]-least))
+	widths[column] -= cut
+	return cut
 }
 
 // maxMetrics is how many metrics ls shows.
