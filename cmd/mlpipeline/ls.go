@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -200,7 +201,7 @@ func (l *runList) metrics() []string {
 		if len(names) == 0 {
 			continue
 		}
-		if first := l.measure.For(l.runs).Metric; slices.Contains(all, first) {
+		if first := cmp.Or(l.measure.Metric, runs.HeadlineOf(all)); slices.Contains(all, first) {
 			names = append([]string{first}, slices.DeleteFunc(names, func(name string) bool { return name == first })...)
 		}
 		return names[:min(maxMetrics, len(names))]
@@ -225,13 +226,11 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 	for _, r := range l.runs {
 		id := r.ID[:min(l.id, len(r.ID))]
 		t.cells = append(t.cells, orDash(cell(id)), l.when(r.Started), tookText(r), r.Status, cell(r.Name()))
-		for _, m := range metrics {
-			text := "-"
-			if v, ok := r.Metric(m); ok {
-				text = shortNumber(v)
-			}
-			t.cells = append(t.cells, text)
+		first := len(t.cells)
+		for range metrics {
+			t.cells = append(t.cells, "-")
 		}
+		r.Values(metrics, func(i int, v float64) { t.cells[first+i] = shortNumber(v) })
 		if hosts {
 			t.cells = append(t.cells, cell(r.Host))
 		}

@@ -1,30 +1,32 @@
 package outputs
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
 
-// An Entry is a line of a journal for readers of very many: the fields of an Event, its objects undecoded, as they stand in
-// the line. What the line does not have is zero.
+// An Entry is a line of a journal for readers of very many: the fields of an Event, its objects undecoded. What the line does
+// not have is zero.
 type Entry struct {
 	Event, Model, Version, Run string
 	Time                       time.Time
 	Parameters, Code           string
 
-	Params, Results, Git, Tally string // JSON objects
-	Dir, Resumes, Cause         string
-	Step, Order                 int64
-	Seconds                     float64
+	Params, Git, Tally  string // JSON objects, as they stand in the line
+	Results             string // for EachResult
+	Dir, Resumes, Cause string
+	Step, Order         int64
+	Seconds             float64
 
 	PID     int64
 	Command string
@@ -33,60 +35,123 @@ type Entry struct {
 }
 
 // ReadEntries calls each with the lines of the journals of all hosts, one journal after the other, but for the first lines
-// of journals. The Entry is overwritten by the next one; its strings stay. Warnings tells of lines that could not be read,
-// with file and line. No lock is needed: a line that is being written is left for later.
+// of journals. The Entry is overwritten later; its strings stay. Warnings tells of lines that could not be read, with file
+// and line. No lock is needed: a line that is being written is left for later.
 func (f Folder) ReadEntries(each func(host string, e *Entry)) (warnings []string, err error) {
 	for _, path := range f.historyFiles() {
-		text, err := readText(path)
+		more, err := readEntries(path, each)
 		if err != nil {
-			return nil, fmt.Errorf("read history: %w", err)
+			return nil, err
 		}
-		host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
-		var e Entry
-		for number := 1; ; number++ {
-			line, rest, whole := strings.Cut(text, "\n")
-			if !whole {
-				break
-			}
-			text = rest
-			ok := scanEntry(strings.TrimRight(line, "\r"), &e)
-			if number == 1 && ok && e.Host != "" && e.Host != host {
-				warnings = append(warnings, copyOfHistory(path, e.Host, host))
-				break
-			}
-			switch {
-			case !ok:
-				warnings = append(warnings, badLine(path, number))
-			case e.Format > JournalFormat:
-				return nil, newerFormat(path, number, int(e.Format))
-			case e.Event != Opened:
-				each(host, &e)
-			}
-		}
+		warnings = append(warnings, more...)
 	}
 	return warnings, nil
 }
 
-// readText reads a file into a string, of which parts can be kept without another copy.
-func readText(path string) (string, error) {
+func readEntries(path string, each func(host string, e *Entry)) (warnings []string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("read history: %w", err)
 	}
 	defer file.Close()
-	var text strings.Builder
-	if info, err := file.Stat(); err == nil {
-		text.Grow(int(info.Size()))
+	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
+	// Blocks of lines are scanned by several goroutines, and taken in their order.
+	blocks := make(chan *entryBlock, 2*runtime.GOMAXPROCS(0))
+	stop := make(chan struct{})
+	var readErr error
+	go func() {
+		defer close(blocks)
+		readErr = readBlocks(file, blocks, stop)
+	}()
+	defer func() {
+		close(stop)
+		for b := range blocks {
+			<-b.scanned
+		}
+	}()
+	number := 0
+	for b := range blocks {
+		<-b.scanned
+		for i := range b.entries {
+			e := &b.entries[i]
+			number++
+			if number == 1 && e.Host != "" && e.Host != host {
+				return append(warnings, copyOfHistory(path, e.Host, host)), nil
+			}
+			switch {
+			case e.Event == "":
+				warnings = append(warnings, badLine(path, number))
+			case e.Format > JournalFormat:
+				return nil, newerFormat(path, number, int(e.Format))
+			case e.Event != Opened:
+				each(host, e)
+			}
+		}
+		b.free()
 	}
-	block := make([]byte, 256<<10)
+	if readErr != nil {
+		return nil, fmt.Errorf("read history %s: %w", path, readErr)
+	}
+	return warnings, nil
+}
+
+// An entryBlock is whole lines of a journal. An entry without an Event stands for a line that cannot be read.
+type entryBlock struct {
+	text    string
+	entries []Entry
+	scanned chan struct{} // closed when entries is there
+}
+
+var entryRoom = sync.Pool{New: func() any { return new([]Entry) }}
+
+func (b *entryBlock) scan() {
+	defer close(b.scanned)
+	b.entries = (*entryRoom.Get().(*[]Entry))[:0]
+	for line := range strings.SplitSeq(b.text, "\n") {
+		b.entries = append(b.entries, Entry{})
+		if e := &b.entries[len(b.entries)-1]; !scanEntry(strings.TrimRight(line, "\r"), e) {
+			*e = Entry{}
+		}
+	}
+}
+
+func (b *entryBlock) free() {
+	entryRoom.Put(&b.entries)
+	b.entries = nil
+}
+
+// blockSize is about how much of a journal is scanned at once.
+const blockSize = 1 << 20
+
+// readBlocks sends what r has in whole lines, and has it scanned.
+func readBlocks(r io.Reader, blocks chan<- *entryBlock, stop <-chan struct{}) error {
+	buffer := make([]byte, blockSize)
+	held := 0 // bytes of a line that is not whole
 	for {
-		n, err := file.Read(block)
-		text.Write(block[:n])
-		if err == io.EOF {
-			return text.String(), nil
+		n, err := io.ReadFull(r, buffer[held:])
+		whole := bytes.LastIndexByte(buffer[held:held+n], '\n')
+		if whole >= 0 {
+			whole += held
+			b := &entryBlock{text: string(buffer[:whole]), scanned: make(chan struct{})}
+			go b.scan()
+			select {
+			case blocks <- b:
+			case <-stop:
+				<-b.scanned
+				return nil
+			}
+			held = copy(buffer, buffer[whole+1:held+n])
+		} else {
+			held += n
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil // what has no newline yet is being written, or torn: then its writer will see to it
 		}
 		if err != nil {
-			return "", err
+			return err
+		}
+		if held == len(buffer) { // a very long line
+			buffer = append(buffer, make([]byte, len(buffer))...)
 		}
 	}
 }
@@ -142,7 +207,7 @@ func scanFields(line string, e *Entry) bool {
 		case "params":
 			field, ok = 1<<7, c.object(&e.Params)
 		case "results":
-			field, ok = 1<<8, c.object(&e.Results)
+			field, ok = 1<<8, c.results(&e.Results)
 		case "git":
 			field, ok = 1<<9, c.object(&e.Git)
 		case "tally":
@@ -205,6 +270,12 @@ func decodeEntry(line string, e *Entry) bool {
 	if json.Unmarshal([]byte(line), &l) != nil || l.Event == "" {
 		return false
 	}
+	results := ""
+	var decoded Results
+	if json.Unmarshal(l.Results, &decoded) == nil && len(decoded) > 0 {
+		plain, _ := json.Marshal(decoded)
+		results = string(plain)
+	}
 	object := func(raw json.RawMessage) string {
 		if len(raw) > 0 && raw[0] == '{' {
 			return string(raw)
@@ -212,9 +283,10 @@ func decodeEntry(line string, e *Entry) bool {
 		return ""
 	}
 	*e = Entry{
-		l.Event, l.Model, l.Version, l.Run, time.UnixMilli(l.Time.UnixMilli()), l.Parameters, l.Code,
-		object(l.Params), object(l.Results), object(l.Git), object(l.Tally), l.Dir, l.Resumes, l.Cause,
-		l.Step, l.Order, l.Seconds, l.PID, l.Command, l.Format, l.Host,
+		Event: l.Event, Model: l.Model, Version: l.Version, Run: l.Run, Time: time.UnixMilli(l.Time.UnixMilli()), Parameters: l.Parameters, Code: l.Code,
+		Params: object(l.Params), Git: object(l.Git), Tally: object(l.Tally), Results: results,
+		Dir: l.Dir, Resumes: l.Resumes, Cause: l.Cause, Step: l.Step, Order: l.Order, Seconds: l.Seconds,
+		PID: l.PID, Command: l.Command, Format: l.Format, Host: l.Host,
 	}
 	if l.Time.IsZero() {
 		e.Time = time.Time{}
@@ -222,64 +294,19 @@ func decodeEntry(line string, e *Entry) bool {
 	return true
 }
 
-// EachResult calls each with the results of an Entry, as long as it returns true. What is no result is passed over.
-func EachResult(results string, each func(set, name string, value float64) bool) {
-	if scanResults(results, nil) {
-		scanResults(results, each)
+// EachResult calls each with the Results of an Entry, as long as it returns true. ResultValue takes the value.
+func EachResult(results string, each func(set, name, value string) bool) {
+	if results == "" {
 		return
 	}
-	var all Results
-	if json.Unmarshal([]byte(results), &all) != nil {
-		return
-	}
-	for _, set := range slices.Sorted(maps.Keys(all)) {
-		for _, name := range slices.Sorted(maps.Keys(all[set])) {
-			if !each(set, name, float64(all[set][name])) {
-				return
-			}
-		}
-	}
+	c := cursor{s: results}
+	c.eachResult(each)
 }
 
-// scanResults is EachResult for the notation that Journal writes. It reports false for any other, when each may have been
-// called already; it may be nil.
-func scanResults(results string, each func(set, name string, value float64) bool) bool {
-	c := cursor{s: results}
-	if !c.take('{') {
-		return false
-	}
-	if c.take('}') {
-		return c.i == len(results)
-	}
-	for {
-		set, ok := c.text()
-		if !ok || !c.take(':') || !c.take('{') {
-			return false
-		}
-		for empty := c.take('}'); !empty; {
-			name, ok := c.text()
-			if !ok || !c.take(':') {
-				return false
-			}
-			value, ok := c.value()
-			if !ok {
-				return false
-			}
-			if each != nil && !each(set, name, value) {
-				return true
-			}
-			if !c.take(',') {
-				if !c.take('}') {
-					return false
-				}
-				break
-			}
-		}
-		if c.take(',') {
-			continue
-		}
-		return c.take('}') && c.i == len(results)
-	}
+// ResultValue is what stands for a value in Results.
+func ResultValue(value string) float64 {
+	v, _, _ := cutValue([]byte(value))
+	return v
 }
 
 // A cursor goes through compact JSON. Its methods report false, with the cursor anywhere, where it is not what they take.
@@ -376,15 +403,67 @@ func (c *cursor) float(to *float64) bool {
 	return err == nil
 }
 
-// value takes the value of a metric.
-func (c *cursor) value() (v float64, ok bool) {
-	const most = 32
-	v, rest, ok := cutValue([]byte(c.s[c.i:min(c.i+most, len(c.s))]))
-	if !ok || len(rest) == 0 {
-		return 0, false // one that is longer is unusual
+// results takes Results in the notation that Journal writes.
+func (c *cursor) results(to *string) bool {
+	start := c.i
+	if !c.eachResult(nil) {
+		return false
 	}
-	c.i = min(c.i+most, len(c.s)) - len(rest)
-	return v, true
+	*to = c.s[start:c.i]
+	return true
+}
+
+// eachResult is results with each result. Each may be nil.
+func (c *cursor) eachResult(each func(set, name, value string) bool) bool {
+	if !c.take('{') {
+		return false
+	}
+	for empty := c.take('}'); !empty; {
+		set, ok := c.text()
+		if !ok || !c.take(':') || !c.take('{') {
+			return false
+		}
+		for empty := c.take('}'); !empty; {
+			name, ok := c.text()
+			if !ok || !c.take(':') {
+				return false
+			}
+			start := c.i
+			if !c.value() {
+				return false
+			}
+			if each != nil && !each(set, name, c.s[start:c.i]) {
+				return true
+			}
+			if !c.take(',') {
+				if !c.take('}') {
+					return false
+				}
+				break
+			}
+		}
+		if !c.take(',') {
+			return c.take('}')
+		}
+	}
+	return true
+}
+
+// value passes over the value of a metric.
+func (c *cursor) value() bool {
+	if c.i < len(c.s) && c.s[c.i] == '"' {
+		return c.word(`"NaN"`) || c.word(`"Infinity"`) || c.word(`"-Infinity"`)
+	}
+	start := c.i
+	if !c.number() {
+		return false
+	}
+	const long = 300 // what could be beyond the range of a float64
+	if text := c.s[start:c.i]; len(text) > long || strings.ContainsAny(text, "eE") {
+		_, err := strconv.ParseFloat(text, 64)
+		return err == nil
+	}
+	return true
 }
 
 // number passes over a number.

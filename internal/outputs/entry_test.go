@@ -2,11 +2,16 @@ package outputs
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
-	"slices"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // Every line that scanFields takes is one that encoding/json takes for the same.
@@ -31,6 +36,13 @@ func FuzzEntry(f *testing.F) {
 		if !decodeEntry(line, &slow) {
 			t.Fatalf("%q is no entry for encoding/json: %+v", line, fast)
 		}
+		var a, b Results
+		json.Unmarshal([]byte(slow.Results), &a)
+		json.Unmarshal([]byte(fast.Results), &b)
+		if diff := cmp.Diff(a, b, sameEvent, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%q (-encoding/json +ours):\n%s", line, diff)
+		}
+		slow.Results, fast.Results = "", ""
 		if diff := cmp.Diff(slow, fast); diff != "" {
 			t.Errorf("%q (-encoding/json +ours):\n%s", line, diff)
 		}
@@ -38,29 +50,33 @@ func FuzzEntry(f *testing.F) {
 }
 
 func FuzzResults(f *testing.F) {
-	for _, s := range []string{`{"test":{"loss":0.5,"acc":"NaN"},"train":{}}`, `{}`, `{"a":{"b":1},"a":{"b":2}}`, `{"a":null}`, `{"a":{"b":"x"}}`, `{"a":{"b":123456789012345678901234567890123456789}}`, `{"a" : {"b": 1}}`, `{"a":{"b":1}} `} {
+	for _, s := range []string{`{"test":{"loss":0.5,"acc":"NaN"},"train":{}}`, `{}`, `{"a":{"b":1},"a":{"b":2}}`, `{"a":null}`, `{"a":{"b":"x"}}`,
+		`{"a":{"b":123456789012345678901234567890123456789}}`, `{"a" : {"b": 1}}`, `{"a":{"b":1e400}}`, `{"a":{"b":"-Infinity"}}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		type result struct {
-			set, name string
-			value     uint64
-		}
-		var fast []result
-		if !scanResults(s, func(set, name string, v float64) bool {
-			fast = append(fast, result{set, name, math.Float64bits(v)})
-			return true
-		}) {
+		c := cursor{s: s}
+		var results string
+		if !c.results(&results) || c.i != len(s) {
 			return
 		}
-		var slow Results
-		if err := json.Unmarshal([]byte(s), &slow); err != nil {
+		var want Results
+		if err := json.Unmarshal([]byte(s), &want); err != nil {
 			t.Fatalf("%q: %v", s, err)
 		}
-		for _, r := range fast {
-			last := slices.IndexFunc(fast, func(o result) bool { return o.set == r.set && o.name == r.name && o != r }) >= 0
-			if v, has := slow[r.set][r.name]; has && !last && math.Float64bits(float64(v)) != r.value {
-				t.Errorf("%q: %s %s is %v, not %v", s, r.set, r.name, v, math.Float64frombits(r.value)) // of a set told twice the last counts
+		got := Results{}
+		EachResult(results, func(set, name, value string) bool {
+			if got[set] == nil {
+				got[set] = map[string]wire.Float{}
+			}
+			got[set][name] = wire.Float(ResultValue(value))
+			return true
+		})
+		for set, values := range want {
+			for name, v := range values {
+				if g := got[set][name]; math.Float64bits(float64(v)) != math.Float64bits(float64(g)) && (v == v || g == g) {
+					t.Errorf("%q: %s %s is %v, not %v", s, set, name, g, v)
+				}
 			}
 		}
 	})
@@ -89,27 +105,70 @@ func TestEntriesAreScanned(t *testing.T) {
 }
 
 func TestEachResult(t *testing.T) {
-	for results, want := range map[string][]string{
-		`{"test":{"acc":0.5,"loss":"Infinity"},"train":{"acc":1}}`: {"test.acc", "test.loss", "train.acc"},
-		`{ "train": {"b": 1, "a": 2} }`:                            {"train.a", "train.b"},
-		``:                                                         nil,
-		`{"test":{"acc":"high"}}`:                                  nil,
+	for results, want := range map[string]string{
+		`{"test":{"acc":0.5,"loss":"Infinity"},"train":{"acc":1e-05},"training":{}}`: "test.acc=0.5 test.loss=+Inf train.acc=1e-05",
+		`{ "train": {"b": 1, "a": 2} }`:                                              "train.a=2 train.b=1",
+		`{"test":{"a\"b\u003c":1}}`:                                                  `test.a"b<=1`,
+		`{"test":{"acc":"high"}}`:                                                    "",
+		`{"test":{"acc":1e400}}`:                                                     "",
+		`null`:                                                                       "",
 	} {
+		var e Entry
+		if !scanEntry(`{"event":"finished","results":`+results+`}`, &e) {
+			t.Errorf("%s: no entry", results)
+		}
 		var got []string
-		EachResult(results, func(set, name string, value float64) bool {
-			if value == 0 {
-				t.Errorf("%s: %s.%s is 0", results, set, name)
-			}
-			got = append(got, set+"."+name)
+		EachResult(e.Results, func(set, name, value string) bool {
+			got = append(got, fmt.Sprintf("%s.%s=%v", set, name, ResultValue(value)))
 			return true
 		})
-		if !slices.Equal(got, want) {
+		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %q", results, got)
 		}
 	}
 	n := 0
-	EachResult(`{"test":{"a":1,"b":2}}`, func(string, string, float64) bool { n++; return false })
+	EachResult(`{"test":{"a":1,"b":2}}`, func(string, string, string) bool { n++; return false })
 	if n != 1 {
 		t.Errorf("went on %d times", n)
+	}
+}
+
+// Lines are scanned in blocks by several goroutines: they come in their order, and bad ones have their numbers.
+func TestEntriesOfALongJournal(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	var text []byte
+	const n = 20_000
+	for i := range n {
+		line, _ := json.Marshal(Event{Event: Finished, Model: "m", Version: fmt.Sprint(i), Time: at(int64(i)), Cause: strings.Repeat("x", i%500)})
+		switch i {
+		case n / 3:
+			line = []byte("bad")
+		case n / 2:
+			line, _ = json.Marshal(Event{Event: Finished, Model: "m", Version: fmt.Sprint(i), Cause: strings.Repeat("x", 3*blockSize)})
+		}
+		text = append(append(text, line...), '\n')
+	}
+	text = append(text, `{"event":"finished","torn`...)
+	if err := os.WriteFile(f.HistoryFile(), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	warnings, err := f.ReadEntries(func(host string, e *Entry) {
+		if next == n/3 {
+			next++
+		}
+		if host != "host" || e.Version != fmt.Sprint(next) {
+			t.Fatalf("line %d of %s: version %s", next, host, e.Version)
+		}
+		next++
+	})
+	if want := fmt.Sprintf("%s:%d: ", f.HistoryFile(), n/3+1); err != nil || next != n || len(warnings) != 1 || !strings.HasPrefix(warnings[0], want) {
+		t.Errorf("%d lines, %v, warnings %.300q", next, err, warnings)
+	}
+	if err := os.WriteFile(f.HistoryFile(), append([]byte(`{"event":"journal","format":2,"host":"host"}`+"\n"), text...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ReadEntries(func(string, *Entry) { t.Fatal("it is read") }); err == nil || !strings.Contains(err.Error(), ":1: written by a newer mlpipeline (format 2;") {
+		t.Errorf("%v", err)
 	}
 }

@@ -80,14 +80,14 @@ func (r *Run) appendParams(b []byte) []byte {
 
 func (r *Run) appendMetrics(b []byte) []byte {
 	start := len(b)
-	outputs.EachResult(r.results, func(set, name string, value float64) bool {
+	outputs.EachResult(r.results, func(set, name, value string) bool {
 		b = append(b, ',')
 		if plain(set) && plain(name) {
 			b = append(append(append(append(append(b, '"'), set...), '.'), name...), '"')
 		} else {
 			b = appendQuoted(b, set+"."+name)
 		}
-		b = wire.AppendFloat(append(b, ':'), value)
+		b = wire.AppendFloat(append(b, ':'), outputs.ResultValue(value))
 		return true
 	})
 	if len(b) == start {

@@ -114,8 +114,8 @@ func (r *Run) recorded() *outputs.Run {
 // Metrics are the results by what they were measured on and name: "test.accuracy", "train.loss", "training.loss".
 func (r *Run) Metrics() map[string]float64 {
 	metrics := map[string]float64{}
-	outputs.EachResult(r.results, func(set, name string, value float64) bool {
-		metrics[set+"."+name] = value
+	outputs.EachResult(r.results, func(set, name, value string) bool {
+		metrics[set+"."+name] = outputs.ResultValue(value)
 		return true
 	})
 	return metrics
@@ -123,13 +123,31 @@ func (r *Run) Metrics() map[string]float64 {
 
 // Metric is one of Metrics.
 func (r *Run) Metric(metric string) (value float64, ok bool) {
-	outputs.EachResult(r.results, func(set, name string, v float64) bool {
-		if n := len(set); len(metric) == n+1+len(name) && metric[:n] == set && metric[n] == '.' && metric[n+1:] == name {
-			value, ok = v, true
+	outputs.EachResult(r.results, func(set, name, v string) bool {
+		if ok = isMetric(metric, set, name); ok {
+			value = outputs.ResultValue(v)
 		}
 		return !ok
 	})
 	return value, ok
+}
+
+// Values calls each with those of some Metrics that r has, and their places among them. It spares looking for each of them.
+func (r *Run) Values(metrics []string, each func(i int, value float64)) {
+	outputs.EachResult(r.results, func(set, name, v string) bool {
+		for i, m := range metrics {
+			if isMetric(m, set, name) {
+				each(i, outputs.ResultValue(v))
+			}
+		}
+		return true
+	})
+}
+
+// isMetric reports whether metric is set.name.
+func isMetric(metric, set, name string) bool {
+	n := len(set)
+	return len(metric) == n+1+len(name) && metric[:n] == set && metric[n] == '.' && metric[n+1:] == name
 }
 
 // An Execution is one call of mlpipeline -r: from where it begins in the journal to where it ends, or the next one begins.
@@ -310,16 +328,24 @@ func (x *Index) byID(id string) *Run {
 
 // MetricNames are the names of all Metrics of runs, sorted.
 func MetricNames(runs []*Run) []string {
-	seen := map[[2]string]bool{}
+	type key struct{ set, name string }
+	seen := map[key]bool{}
+	var last []key // those of the last run: mostly the next one has the same
 	for _, r := range runs {
-		outputs.EachResult(r.results, func(set, name string, _ float64) bool {
-			seen[[2]string{set, name}] = true
+		i := 0
+		outputs.EachResult(r.results, func(set, name, _ string) bool {
+			k := key{set, name}
+			if i >= len(last) || last[i] != k {
+				seen[k] = true
+				last = append(last[:min(i, len(last))], k)
+			}
+			i++
 			return true
 		})
 	}
 	var names []string
-	for key := range seen {
-		names = append(names, key[0]+"."+key[1])
+	for k := range seen {
+		names = append(names, k.set+"."+k.name)
 	}
 	slices.Sort(names)
 	return names
@@ -340,8 +366,10 @@ const test, train = wire.SetTest + ".", wire.SetTrain + "."
 
 // Headline is the metric to judge a model by: test.accuracy when the runs have it; else the first by name that was measured on
 // the test data and is not a loss; else the first measured on the test data; else on the training data; "" without any.
-func Headline(runs []*Run) string {
-	names := MetricNames(runs)
+func Headline(runs []*Run) string { return HeadlineOf(MetricNames(runs)) }
+
+// HeadlineOf is Headline for the names of all metrics, sorted.
+func HeadlineOf(names []string) string {
 	if slices.Contains(names, test+"accuracy") {
 		return test + "accuracy"
 	}
