@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -222,26 +223,19 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 	if failed {
 		t.columns = append(t.columns, tableColumn{title: "error", most: 200})
 	}
-	t.cells = make([]string, 0, len(l.runs)*len(t.columns))
-	for _, r := range l.runs {
-		id := r.ID[:min(l.id, len(r.ID))]
-		t.cells = append(t.cells, orDash(cell(id)), l.when(r.Started), tookText(r), r.Status, cell(r.Name()))
-		first := len(t.cells)
-		for range metrics {
-			t.cells = append(t.cells, "-")
-		}
-		r.Values(metrics, func(i int, v float64) { t.cells[first+i] = shortNumber(v) })
-		if hosts {
-			t.cells = append(t.cells, cell(r.Host))
-		}
-		if failed {
-			text := ""
-			if r.Error != "" {
-				text, _ = cause(r.Error)
+	n := len(t.columns)
+	t.cells = make([]string, len(l.runs)*n)
+	// Very many runs are written by several goroutines.
+	const some = 1000
+	var wg sync.WaitGroup
+	for from := 0; from < len(l.runs); from += some {
+		wg.Go(func() {
+			for i := from; i < min(from+some, len(l.runs)); i++ {
+				l.row(t.cells[i*n:(i+1)*n:(i+1)*n], l.runs[i], metrics, hosts, failed)
 			}
-			t.cells = append(t.cells, cell(text))
-		}
+		})
 	}
+	wg.Wait()
 	if l.colour {
 		t.colour = func(row, column int) string {
 			if column == statusColumn {
@@ -251,6 +245,27 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 		}
 	}
 	return t
+}
+
+// row fills the cells of a run.
+func (l *runList) row(cells []string, r *runs.Run, metrics []string, hosts, failed bool) {
+	id := r.ID[:min(l.id, len(r.ID))]
+	cells = append(cells[:0], orDash(cell(id)), l.when(r.Started), tookText(r), r.Status, cell(r.Name()))
+	first := len(cells)
+	for range metrics {
+		cells = append(cells, "-")
+	}
+	r.Values(metrics, func(i int, v float64) { cells[first+i] = shortNumber(v) })
+	if hosts {
+		cells = append(cells, cell(r.Host))
+	}
+	if failed {
+		text := ""
+		if r.Error != "" {
+			text, _ = cause(r.Error)
+		}
+		cells = append(cells, cell(text))
+	}
 }
 
 // when is short on a terminal.

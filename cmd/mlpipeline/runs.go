@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,9 @@ func openRuns(app *app, project string) (config.Project, outputs.Folder, *runs.I
 	p, folder, err := openProject(project)
 	if err != nil {
 		return config.Project{}, outputs.Folder{}, nil, err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // most of what is read stays
 	}
 	index, err := runs.Read(folder)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -56,12 +56,14 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	defer file.Close()
 	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
 	// Blocks of lines are scanned by several goroutines, and taken in their order.
-	blocks := make(chan *entryBlock, 2*runtime.GOMAXPROCS(0))
+	ahead := 2 * runtime.GOMAXPROCS(0)
+	blocks := make(chan *entryBlock, ahead)
+	free := make(chan *entryBlock, ahead+2) // those that have been taken
 	stop := make(chan struct{})
 	var readErr error
 	go func() {
 		defer close(blocks)
-		readErr = readBlocks(file, blocks, stop)
+		readErr = readBlocks(file, blocks, free, stop)
 	}()
 	defer func() {
 		close(stop)
@@ -87,7 +89,10 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 				each(host, e)
 			}
 		}
-		b.free()
+		select {
+		case free <- b:
+		default:
+		}
 	}
 	if readErr != nil {
 		return nil, fmt.Errorf("read history %s: %w", path, readErr)
@@ -102,29 +107,24 @@ type entryBlock struct {
 	scanned chan struct{} // closed when entries is there
 }
 
-var entryRoom = sync.Pool{New: func() any { return new([]Entry) }}
-
 func (b *entryBlock) scan() {
 	defer close(b.scanned)
-	b.entries = (*entryRoom.Get().(*[]Entry))[:0]
+	n := strings.Count(b.text, "\n") + 1
+	b.entries = slices.Grow(b.entries[:0], n)[:n]
+	i := 0
 	for line := range strings.SplitSeq(b.text, "\n") {
-		b.entries = append(b.entries, Entry{})
-		if e := &b.entries[len(b.entries)-1]; !scanEntry(strings.TrimRight(line, "\r"), e) {
+		if e := &b.entries[i]; !scanEntry(strings.TrimRight(line, "\r"), e) {
 			*e = Entry{}
 		}
+		i++
 	}
 }
 
-func (b *entryBlock) free() {
-	entryRoom.Put(&b.entries)
-	b.entries = nil
-}
-
 // blockSize is about how much of a journal is scanned at once.
-const blockSize = 1 << 20
+const blockSize = 512 << 10
 
-// readBlocks sends what r has in whole lines, and has it scanned.
-func readBlocks(r io.Reader, blocks chan<- *entryBlock, stop <-chan struct{}) error {
+// readBlocks sends what r has in whole lines, and has it scanned. Blocks come from free, if there are any.
+func readBlocks(r io.Reader, blocks chan<- *entryBlock, free <-chan *entryBlock, stop <-chan struct{}) error {
 	buffer := make([]byte, blockSize)
 	held := 0 // bytes of a line that is not whole
 	for {
@@ -132,7 +132,13 @@ func readBlocks(r io.Reader, blocks chan<- *entryBlock, stop <-chan struct{}) er
 		whole := bytes.LastIndexByte(buffer[held:held+n], '\n')
 		if whole >= 0 {
 			whole += held
-			b := &entryBlock{text: string(buffer[:whole]), scanned: make(chan struct{})}
+			var b *entryBlock
+			select {
+			case b = <-free:
+			default:
+				b = &entryBlock{}
+			}
+			b.text, b.scanned = string(buffer[:whole]), make(chan struct{})
 			go b.scan()
 			select {
 			case blocks <- b:
@@ -296,11 +302,10 @@ func decodeEntry(line string, e *Entry) bool {
 
 // EachResult calls each with the Results of an Entry, as long as it returns true. ResultValue takes the value.
 func EachResult(results string, each func(set, name, value string) bool) {
-	if results == "" {
-		return
-	}
 	c := cursor{s: results}
-	c.eachResult(each)
+	if results != "" {
+		c.eachResult(each)
+	}
 }
 
 // ResultValue is what stands for a value in Results.
@@ -413,7 +418,7 @@ func (c *cursor) results(to *string) bool {
 	return true
 }
 
-// eachResult is results with each result. Each may be nil.
+// eachResult is results or, when each is not nil, goes through what results has taken.
 func (c *cursor) eachResult(each func(set, name, value string) bool) bool {
 	if !c.take('{') {
 		return false
@@ -429,11 +434,18 @@ func (c *cursor) eachResult(each func(set, name, value string) bool) bool {
 				return false
 			}
 			start := c.i
-			if !c.value() {
-				return false
+			if each == nil {
+				ok = c.value()
+			} else { // it has been looked at
+				for c.i < len(c.s) && c.s[c.i] != ',' && c.s[c.i] != '}' {
+					c.i++
+				}
+				if !each(set, name, c.s[start:c.i]) {
+					return true
+				}
 			}
-			if each != nil && !each(set, name, c.s[start:c.i]) {
-				return true
+			if !ok {
+				return false
 			}
 			if !c.take(',') {
 				if !c.take('}') {
@@ -458,12 +470,13 @@ func (c *cursor) value() bool {
 	if !c.number() {
 		return false
 	}
-	const long = 300 // what could be beyond the range of a float64
-	if text := c.s[start:c.i]; len(text) > long || strings.ContainsAny(text, "eE") {
-		_, err := strconv.ParseFloat(text, 64)
-		return err == nil
+	// Is it in the range of a float64?
+	text := c.s[start:c.i]
+	if n := len(text); n <= 300 && strings.IndexByte(text, 'e') < 0 && strings.IndexByte(text, 'E') < 0 {
+		return true
 	}
-	return true
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }
 
 // number passes over a number.

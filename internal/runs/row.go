@@ -50,11 +50,11 @@ func (r *Run) AppendJSON(b []byte) []byte {
 	text("model_dir", r.ModelDir(), r.Dir == "")
 	text("error", r.Error, r.Error == "")
 	b = append(b, `,"git":`...)
-	if git := r.Git(); git != nil {
-		raw, _ := json.Marshal(git)
-		b = appendRaw(b, string(raw))
+	if r.git != "" {
+		b = appendRaw(b, r.git)
 	} else {
-		b = append(b, "null"...)
+		git, _ := json.Marshal(r.Git()) // null for none
+		b = appendRaw(b, string(git))
 	}
 	return append(b, '}')
 }
