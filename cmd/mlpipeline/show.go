@@ -201,8 +201,11 @@ func by(user string) string {
 
 func (s *shown) steps() string {
 	steps := s.record.Steps
-	if s.run.Status == runs.Running || s.run.Error == runs.Killed {
+	if s.run.Ended.IsZero() && s.run.ID != "" {
 		steps.Done = s.folder.LastStep(s.run.ID)
+	}
+	if live := s.live(); live != nil && live.Phase == wire.PhaseTrain {
+		steps.Before, steps.Done, steps.Total = live.Before, max(live.Step, steps.Done), live.Total
 	}
 	done := max(steps.Done, s.run.Step)
 	if done == 0 && steps.Total == 0 {
@@ -216,6 +219,22 @@ func (s *shown) steps() string {
 		text += fmt.Sprintf(", %d of them trained before", steps.Before)
 	}
 	return text
+}
+
+// live is what the execution of a run says of it while it runs, or nil.
+func (s *shown) live() *outputs.Live {
+	if s.run.Status != runs.Running {
+		return nil
+	}
+	statuses, _ := s.folder.ReadStatuses()
+	for _, status := range statuses {
+		for i, live := range status.Running {
+			if live.Run == s.run.ID {
+				return &status.Running[i]
+			}
+		}
+	}
+	return nil
 }
 
 func (s *shown) failure() {
