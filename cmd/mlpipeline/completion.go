@@ -44,7 +44,7 @@ func fitting(words []string, start string) []string {
 // indexOf is the index of the project that cmd is called for; it is empty when there is none.
 func indexOf(cmd *cobra.Command) *runs.Index {
 	named, _ := cmd.Flags().GetString("project")
-	if _, folder, err := openProject(named); err == nil {
+	if folder, _, err := openFolder(named); err == nil {
 		if index, err := runs.Read(folder); err == nil {
 			return index
 		}
@@ -56,7 +56,7 @@ func indexOf(cmd *cobra.Command) *runs.Index {
 func completeModels(*app) completer {
 	return complete(func(cmd *cobra.Command, _ string) []string {
 		named, _ := cmd.Flags().GetString("project")
-		p, _, err := openProject(named)
+		_, p, err := openFolder(named)
 		if err != nil {
 			return nil
 		}

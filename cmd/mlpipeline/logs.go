@@ -31,7 +31,8 @@ to standard error.`,
 		Example: `  mlpipeline logs -f
   mlpipeline logs softmax/baseline > baseline.txt
   mlpipeline logs -n 20 20261122-2219`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeRuns(app, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("lines") && opts.lines < 0 {
 				return usageError{&hintError{errors.New("-n takes a number from 0"), "mlpipeline logs -n 20"}}
@@ -95,14 +96,11 @@ func runLogs(app *app, opts logsOptions, args []string) error {
 
 // one shows the run that is called name.
 func (f *follower) one(index *runs.Index, name string, opts logsOptions) error {
-	run, err := index.Find(name)
-	var none *runs.NameError
-	switch {
-	case errors.As(err, &none):
-		return usageError{&hintError{err, "mlpipeline ls lists the runs"}}
-	case err != nil:
+	run, err := findRun(index, name)
+	if err != nil {
 		return err
-	case run.ID == "":
+	}
+	if run.ID == "" {
 		return fmt.Errorf("of %s no output is kept: it failed before it became a run", outputs.Clean(run.Name()))
 	}
 	f.add(run, opts)

@@ -22,7 +22,7 @@ import (
 
 // openRuns finds the project that -C names and reads what the journals in it tell. Lines that could not be read are warned of.
 func openRuns(app *app, project string) (config.Project, outputs.Folder, *runs.Index, error) {
-	p, folder, err := openProject(project)
+	folder, p, err := openFolder(project)
 	if err != nil {
 		return config.Project{}, outputs.Folder{}, nil, err
 	}
@@ -42,23 +42,6 @@ func openRuns(app *app, project string) (config.Project, outputs.Folder, *runs.I
 		fmt.Fprintln(app.stderr, "warning: "+outputs.Clean(w))
 	}
 	return p, folder, index, nil
-}
-
-// openProject finds the project that -C names, and its outputs folder.
-func openProject(named string) (config.Project, outputs.Folder, error) {
-	dir, err := findProject(named)
-	if err != nil {
-		return config.Project{}, outputs.Folder{}, err
-	}
-	p, err := config.Load(dir)
-	if err != nil {
-		return config.Project{}, outputs.Folder{}, err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return config.Project{}, outputs.Folder{}, fmt.Errorf("find the name of this host: %w", err)
-	}
-	return p, outputs.NewFolder(p.OutputsDir, host), nil
 }
 
 // findRun returns the run that a user means by name.
