@@ -101,7 +101,7 @@ func runLs(app *app, opts lsOptions) error {
 	if opts.json {
 		return printRows(app, chosen)
 	}
-	list := runList{runs: chosen, width: width, now: now, measure: measure, colour: coloured(app.stdout), id: 64}
+	list := runList{runs: chosen, width: width, now: now, measure: measure, sort: opts.sort, colour: coloured(app.stdout), id: 64}
 	if width > 0 {
 		list.id = index.Short(chosen)
 	}
@@ -133,6 +133,7 @@ type runList struct {
 	width   int // of the terminal; 0: none
 	now     time.Time
 	measure runs.Measure
+	sort    string // what they are sorted by: it is shown
 	colour  bool
 	id      int // how much of an id is shown
 }
@@ -189,9 +190,17 @@ func shrink(widths []int, column, n, least int) int {
 // maxMetrics is how many metrics ls shows.
 const maxMetrics = 4
 
-// metrics are the headline and some others, those on the test data if there are any.
+// metrics are what the runs are sorted by, if that is one, the headline and some others, those on the test data if there are any.
 func (l *runList) metrics() []string {
 	all := runs.MetricNames(l.runs)
+	names := l.headlines(all)
+	if slices.Contains(all, l.sort) {
+		names = append([]string{l.sort}, slices.DeleteFunc(names, func(name string) bool { return name == l.sort })...)
+	}
+	return names[:min(maxMetrics, len(names))]
+}
+
+func (l *runList) headlines(all []string) []string {
 	for _, set := range []string{"test.", "train.", "training."} {
 		var names []string
 		for _, name := range all {
@@ -205,15 +214,28 @@ func (l *runList) metrics() []string {
 		if first := cmp.Or(l.measure.Metric, runs.HeadlineOf(all)); slices.Contains(all, first) {
 			names = append([]string{first}, slices.DeleteFunc(names, func(name string) bool { return name == first })...)
 		}
-		return names[:min(maxMetrics, len(names))]
+		return names
 	}
 	return nil
+}
+
+// param is the parameter that the runs are sorted by, or empty.
+func (l *runList) param(metrics []string) string {
+	known := l.sort == "" || slices.Contains(metrics, l.sort) || slices.ContainsFunc(columns, func(c column) bool { return c.name == l.sort })
+	if known {
+		return ""
+	}
+	return l.sort
 }
 
 const statusColumn, nameColumn = 3, 4
 
 func (l *runList) table(metrics []string, hosts, failed bool) *table {
 	t := &table{columns: []tableColumn{{title: "id"}, {title: "started"}, {title: "took", right: true}, {title: "status"}, {title: "model/version"}}}
+	param := l.param(metrics)
+	if param != "" {
+		t.columns = append(t.columns, tableColumn{title: cell(param), right: true, most: 24})
+	}
 	for _, m := range metrics {
 		t.columns = append(t.columns, tableColumn{title: cell(m), right: true, most: 24})
 	}
@@ -231,7 +253,7 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 	for from := 0; from < len(l.runs); from += some {
 		wg.Go(func() {
 			for i := from; i < min(from+some, len(l.runs)); i++ {
-				l.row(t.cells[i*n:(i+1)*n:(i+1)*n], l.runs[i], metrics, hosts, failed)
+				l.row(t.cells[i*n:(i+1)*n:(i+1)*n], l.runs[i], param, metrics, hosts, failed)
 			}
 		})
 	}
@@ -248,9 +270,16 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 }
 
 // row fills the cells of a run.
-func (l *runList) row(cells []string, r *runs.Run, metrics []string, hosts, failed bool) {
+func (l *runList) row(cells []string, r *runs.Run, param string, metrics []string, hosts, failed bool) {
 	id := r.ID[:min(l.id, len(r.ID))]
 	cells = append(cells[:0], orDash(cell(id)), l.when(r.Started), tookText(r), r.Status, cell(r.Name()))
+	if param != "" {
+		text := "-"
+		if value, ok := r.Params()[param]; ok {
+			text = paramText(value, false)
+		}
+		cells = append(cells, cell(text))
+	}
 	first := len(cells)
 	for range metrics {
 		cells = append(cells, "-")
