@@ -105,11 +105,6 @@ func completeRuns(_ *app, most int) completer {
 	}
 }
 
-// completeMetrics offers the metrics of all runs.
-func completeMetrics(*app) completer {
-	return complete(func(cmd *cobra.Command, _ string) []string { return runs.MetricNames(indexOf(cmd).Runs) })
-}
-
 // completeColumns offers what runs can be sorted by.
 func completeColumns(*app) completer {
 	return complete(func(cmd *cobra.Command, _ string) []string {

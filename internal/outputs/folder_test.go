@@ -163,32 +163,3 @@ func TestRunIDsSortByTimeAndDiffer(t *testing.T) {
 		}
 	}
 }
-
-// Readers take the lock for a moment to see whether somebody has it: no execution is refused because of them.
-func TestLookingAtALockHoldsNobodyUp(t *testing.T) {
-	f := NewFolder(t.TempDir(), "host")
-	var readers sync.WaitGroup
-	stop := make(chan struct{})
-	for range 4 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					f.Executing("host")
-				}
-			}
-		})
-	}
-	for range 200 {
-		lock, err := f.Lock("me")
-		if err != nil {
-			t.Error(err)
-			break
-		}
-		lock.Close()
-	}
-	close(stop)
-	readers.Wait()
-}
