@@ -3,11 +3,11 @@ package outputs
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,111 +55,48 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	}
 	defer file.Close()
 	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
-	// Blocks of lines are scanned by several goroutines, and taken in their order.
-	ahead := 2 * runtime.GOMAXPROCS(0)
-	blocks := make(chan *entryBlock, ahead)
-	free := make(chan *entryBlock, ahead+2) // those that have been taken
-	stop := make(chan struct{})
-	var readErr error
-	go func() {
-		defer close(blocks)
-		readErr = readBlocks(file, blocks, free, stop)
-	}()
-	defer func() {
-		close(stop)
-		for b := range blocks {
-			<-b.scanned
-		}
-	}()
 	number := 0
-	for b := range blocks {
-		<-b.scanned
-		for i := range b.entries {
-			e := &b.entries[i]
+	enough := errors.New("it need not be read on")
+	var newer error
+	err = inBlocks(file, math.MaxInt, scanEntries, func(entries *[]Entry) error {
+		for i := range *entries {
+			e := &(*entries)[i]
 			number++
-			if number == 1 && e.Host != "" && e.Host != host {
-				return append(warnings, copyOfHistory(path, e.Host, host)), nil
-			}
 			switch {
+			case number == 1 && e.Host != "" && e.Host != host:
+				warnings = append(warnings, copyOfHistory(path, e.Host, host))
+				return enough
 			case e.Event == "":
 				warnings = append(warnings, badLine(path, number))
 			case e.Format > JournalFormat:
-				return nil, newerFormat(path, number, int(e.Format))
+				newer = newerFormat(path, number, int(e.Format))
+				return enough
 			case e.Event != Opened:
 				each(host, e)
 			}
 		}
-		select {
-		case free <- b:
-		default:
-		}
+		return nil
+	})
+	if err != nil && err != enough {
+		return nil, fmt.Errorf("read history: %w", err)
 	}
-	if readErr != nil {
-		return nil, fmt.Errorf("read history %s: %w", path, readErr)
-	}
-	return warnings, nil
+	return warnings, newer
 }
 
-// An entryBlock is whole lines of a journal. An entry without an Event stands for a line that cannot be read.
-type entryBlock struct {
-	text    string
-	entries []Entry
-	scanned chan struct{} // closed when entries is there
-}
-
-func (b *entryBlock) scan() {
-	defer close(b.scanned)
-	n := strings.Count(b.text, "\n") + 1
-	b.entries = slices.Grow(b.entries[:0], n)[:n]
-	i := 0
-	for line := range strings.SplitSeq(b.text, "\n") {
-		if e := &b.entries[i]; !scanEntry(strings.TrimRight(line, "\r"), e) {
+// scanEntries takes the entries from whole lines. One without an Event stands for a line that cannot be read. What has no
+// newline yet is being written, or torn: then its writer will see to it.
+func scanEntries(to *[]Entry, lines []byte) {
+	text := string(lines[:bytes.LastIndexByte(lines, '\n')+1]) // entries are made of it
+	n := strings.Count(text, "\n")
+	entries := slices.Grow((*to)[:0], n)[:n]
+	for i := range entries {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
+		if e := &entries[i]; !scanEntry(strings.TrimRight(line, "\r"), e) {
 			*e = Entry{}
 		}
-		i++
 	}
-}
-
-// blockSize is about how much of a journal is scanned at once.
-const blockSize = 512 << 10
-
-// readBlocks sends what r has in whole lines, and has it scanned. Blocks come from free, if there are any.
-func readBlocks(r io.Reader, blocks chan<- *entryBlock, free <-chan *entryBlock, stop <-chan struct{}) error {
-	buffer := make([]byte, blockSize)
-	held := 0 // bytes of a line that is not whole
-	for {
-		n, err := io.ReadFull(r, buffer[held:])
-		whole := bytes.LastIndexByte(buffer[held:held+n], '\n')
-		if whole >= 0 {
-			whole += held
-			var b *entryBlock
-			select {
-			case b = <-free:
-			default:
-				b = &entryBlock{}
-			}
-			b.text, b.scanned = string(buffer[:whole]), make(chan struct{})
-			go b.scan()
-			select {
-			case blocks <- b:
-			case <-stop:
-				<-b.scanned
-				return nil
-			}
-			held = copy(buffer, buffer[whole+1:held+n])
-		} else {
-			held += n
-		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil // what has no newline yet is being written, or torn: then its writer will see to it
-		}
-		if err != nil {
-			return err
-		}
-		if held == len(buffer) { // a very long line
-			buffer = append(buffer, make([]byte, len(buffer))...)
-		}
-	}
+	*to = entries
 }
 
 // scanEntry takes the fields from the line of a journal. It decodes no JSON where the line is in the notation that Journal

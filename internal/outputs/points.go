@@ -18,8 +18,8 @@ func (f Folder) MetricsFile(run string) string { return filepath.Join(f.RunDir(r
 func (f Folder) PrintedFile(run string) string { return filepath.Join(f.RunDir(run), printedFile) }
 func (f Folder) RunFile(run string) string     { return filepath.Join(f.RunDir(run), runFile) }
 
-// pointBlock is how much of a file of points is read at once. A longer line is no point.
-const pointBlock = 2 * wire.MaxMessage
+// longestPoint is far more than the longest line that is a point.
+const longestPoint = 2 * wire.MaxMessage
 
 // Metrics calls each with the points of a run in the order in which they came; time is in milliseconds since 1970. Lines
 // that are no points are passed over. Memory does not grow with the file. It is no error that there is none.
@@ -39,41 +39,29 @@ func (f Folder) Metrics(run string, each func(name string, step int64, value flo
 }
 
 func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
-	s := pointScanner{names: map[string]string{}}
-	block := make([]byte, 256<<10)
-	held := 0 // bytes of a line that is not whole
-	long := false
-	for {
-		n, err := r.Read(block[held:])
-		lines := block[:held+n]
-		for {
-			end := bytes.IndexByte(lines, '\n')
-			if end < 0 {
-				break
-			}
-			if !long && s.scan(lines[:end]) {
-				each(s.name, s.step, s.value, s.time)
-			}
-			long = false
-			lines = lines[end+1:]
+	return inBlocks(r, longestPoint, scanPoints, func(s *pointScanner) error {
+		for i := range s.points {
+			p := &s.points[i]
+			each(p.Name, p.Step, p.Value, p.Time)
 		}
-		if err != nil {
-			// A last line without a newline may be whole.
-			if !long && len(lines) > 0 && s.scan(lines) {
-				each(s.name, s.step, s.value, s.time)
-			}
-			if err == io.EOF {
-				err = nil
-			}
-			return err
+		return nil
+	})
+}
+
+func scanPoints(s *pointScanner, text []byte) {
+	if s.names == nil {
+		s.names = map[string]string{}
+	}
+	s.points = s.points[:0]
+	for len(text) > 0 {
+		line := text
+		if end := bytes.IndexByte(text, '\n'); end >= 0 {
+			line, text = text[:end], text[end+1:]
+		} else { // the last one, which may be whole
+			text = nil
 		}
-		held = copy(block, lines)
-		if held == len(block) {
-			if len(block) < pointBlock {
-				block = append(block, make([]byte, pointBlock-len(block))...)
-			} else {
-				long, held = true, 0
-			}
+		if s.scan(line) {
+			s.points = append(s.points, s.Point)
 		}
 	}
 }
@@ -81,10 +69,8 @@ func readPoints(r io.Reader, each func(name string, step int64, value float64, t
 // A pointScanner takes points from lines. It does not allocate for one in the notation of wire.AppendPoint, unless it is
 // the first of its name.
 type pointScanner struct {
-	name  string
-	step  int64
-	value float64
-	time  int64
+	wire.Point // the last
+	points     []wire.Point
 
 	names  map[string]string
 	recent []string // names that need no escapes
@@ -120,27 +106,27 @@ func (s *pointScanner) scanFast(line []byte) bool {
 		if end == 0 || len(b) < end+len(stepKey) || string(b[end:end+len(stepKey)]) != stepKey {
 			return false
 		}
-		s.name = s.intern(b[:end])
+		s.Name = s.intern(b[:end])
 		if len(s.recent) == maxRecent {
 			s.recent, s.next = s.recent[:0], 0
 		}
-		s.recent = append(s.recent, s.name)
+		s.recent = append(s.recent, s.Name)
 		b = b[end+len(stepKey):]
 	}
 	var ok bool
-	if s.step, b, ok = cutWhole(b); !ok {
+	if s.Step, b, ok = cutWhole(b); !ok {
 		return false
 	}
 	if len(b) < len(valueKey) || string(b[:len(valueKey)]) != valueKey {
 		return false
 	}
-	if s.value, b, ok = cutValue(b[len(valueKey):]); !ok {
+	if s.Value, b, ok = cutValue(b[len(valueKey):]); !ok {
 		return false
 	}
 	if len(b) < len(timeKey) || string(b[:len(timeKey)]) != timeKey {
 		return false
 	}
-	s.time, b, ok = cutWhole(b[len(timeKey):])
+	s.Time, b, ok = cutWhole(b[len(timeKey):])
 	return ok && len(b) == 1 && b[0] == '}'
 }
 
@@ -155,7 +141,7 @@ func (s *pointScanner) recentName(b []byte) (n int) {
 		}
 		name := s.recent[i]
 		if n := len(name); len(b) > n+len(stepKey) && string(b[:n]) == name && string(b[n:n+len(stepKey)]) == stepKey {
-			s.name = name
+			s.Name = name
 			if s.next = i + 1; s.next == len(s.recent) {
 				s.next = 0
 			}
@@ -190,6 +176,6 @@ func (s *pointScanner) decode(line []byte) bool {
 	if json.Unmarshal(line, &p) != nil || p.Name == "" || p.Value == nil {
 		return false
 	}
-	s.name, s.step, s.value, s.time = s.intern([]byte(p.Name)), p.Step, float64(*p.Value), p.Time
+	s.Name, s.Step, s.Value, s.Time = s.intern([]byte(p.Name)), p.Step, float64(*p.Value), p.Time
 	return true
 }

@@ -46,8 +46,8 @@ func FuzzPoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		fast := pointScanner{names: map[string]string{}, recent: []string{"loss", "a"}}
 		slow := pointScanner{names: map[string]string{}}
-		if fast.scanFast(line) && (!slow.decode(line) || fast.name != slow.name || fast.step != slow.step || !sameFloat(fast.value, slow.value) || fast.time != slow.time) {
-			t.Errorf("%q: %+v, not %+v", line, fast, slow)
+		if fast.scanFast(line) && (!slow.decode(line) || fast.Name != slow.Name || fast.Step != slow.Step || !sameFloat(fast.Value, slow.Value) || fast.Time != slow.Time) {
+			t.Errorf("%q: %+v, not %+v", line, fast.Point, slow.Point)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestMetrics(t *testing.T) {
 	for i, p := range want {
 		text = append(wire.AppendPoint(text, p), '\n')
 		if i < 3 {
-			text = append(text, []string{"garbage\n", "\n", strings.Repeat("x", 3*pointBlock) + "\n"}[i]...)
+			text = append(text, []string{"garbage\n", "\n", strings.Repeat("x", 3*longestPoint) + "\n"}[i]...)
 		}
 	}
 	text = append(text, `{"name":"torn","st`...)
