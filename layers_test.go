@@ -57,7 +57,6 @@ var owners = []struct {
 	{"gopkg.in/ini.v1", []string{"internal/config"}, "the form of the configuration is known in one place"},
 	{"github.com/fsnotify/", []string{"internal/config"}, "how a change of a file is noticed is known in one place"},
 	{"go.uber.org/", []string{"internal/outputs"}, "one place writes the log; others have a logger from it"},
-	{"github.com/mattn/go-runewidth", []string{"cmd/mlpipeline"}, "the width of a terminal concerns the program alone"},
 	{"github.com/gofrs/flock", []string{"internal/outputs", "internal/pipeline/passport"}, "one place each knows which files are locked: those of the outputs folder, and those in the cache that several test modes write"},
 }
 

@@ -268,7 +268,7 @@ func (c *comparison) markdown(app *app) error {
 	titles := true
 	c.rows(false, func(cells []string) {
 		for _, text := range cells {
-			w.WriteString("| " + strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", "&", "&amp;").Replace(cell(text)) + " ")
+			w.WriteString("| " + strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", "&", "&amp;").Replace(cellText(text)) + " ")
 		}
 		w.WriteString("|\n")
 		if !titles {
@@ -291,12 +291,12 @@ func (c *comparison) markdown(app *app) error {
 func (c *comparison) text(app *app, width, id int) error {
 	t := &table{columns: []tableColumn{{title: "id"}, {title: "model/version", most: limit(width, 30)}, {title: "status"}}}
 	for _, name := range slices.Concat(c.params, c.metrics) {
-		t.columns = append(t.columns, tableColumn{title: cell(name), right: true, most: limit(width, 30)})
+		t.columns = append(t.columns, tableColumn{title: cellText(name), right: true, most: limit(width, 30)})
 	}
 	for i, r := range c.runs {
-		t.cells = append(t.cells, orDash(cell(r.ID[:min(id, len(r.ID))])), cell(r.Name()), r.Status)
+		t.cells = append(t.cells, orDash(cellText(r.ID[:min(id, len(r.ID))])), cellText(r.Name()), r.Status)
 		for _, name := range c.params {
-			t.cells = append(t.cells, orDash(cell(c.param(i, name, false))))
+			t.cells = append(t.cells, orDash(cellText(c.param(i, name, false))))
 		}
 		for _, name := range c.metrics {
 			t.cells = append(t.cells, orDash(c.metric(i, name, false)))

@@ -93,7 +93,7 @@ func completeRuns(_ *app, most int) completer {
 			return names
 		}
 		for _, r := range slices.Backward(index.Runs) {
-			names = append(names, r.ID+"\t"+cell(r.Name())+" "+r.Status)
+			names = append(names, r.ID+"\t"+cellText(r.Name())+" "+r.Status)
 		}
 		return names
 	})
@@ -137,18 +137,19 @@ func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 // completions registers what completes the flags of cmd and of all commands below it, by their names.
 func completions(app *app, cmd *cobra.Command) {
 	for name, c := range map[string]completer{
-		"project": completeDirs,
-		"model":   completeModels(app),
-		"version": completeVersions(app),
-		"status":  completeWords(runs.Statuses...),
-		"host":    completeHosts(app),
-		"since":   completeWords("1d", "2d", "1w", "12h"),
-		"sort":    completeColumns(app),
-		"sort-by": completeColumns(app),
-		"format":  completeWords(formats...),
-		"number":  cobra.NoFileCompletions,
-		"top":     cobra.NoFileCompletions,
-		"jobs":    cobra.NoFileCompletions,
+		"project":  completeDirs,
+		"model":    completeModels(app),
+		"version":  completeVersions(app),
+		"status":   completeWords(runs.Statuses...),
+		"host":     completeHosts(app),
+		"since":    completeWords("1d", "2d", "1w", "12h"),
+		"sort":     completeColumns(app),
+		"sort-by":  completeColumns(app),
+		"format":   completeWords(formats...),
+		"progress": completeWords("auto", "tty", "plain", "none"),
+		"number":   cobra.NoFileCompletions,
+		"top":      cobra.NoFileCompletions,
+		"jobs":     cobra.NoFileCompletions,
 	} {
 		if _, known := cmd.GetFlagCompletionFunc(name); cmd.Flags().Lookup(name) != nil && !known {
 			cmd.RegisterFlagCompletionFunc(name, c)

@@ -234,10 +234,10 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 	t := &table{columns: []tableColumn{{title: "id"}, {title: "started"}, {title: "took", right: true}, {title: "status"}, {title: "model/version"}}}
 	param := l.param(metrics)
 	if param != "" {
-		t.columns = append(t.columns, tableColumn{title: cell(param), right: true, most: 24})
+		t.columns = append(t.columns, tableColumn{title: cellText(param), right: true, most: 24})
 	}
 	for _, m := range metrics {
-		t.columns = append(t.columns, tableColumn{title: cell(m), right: true, most: 24})
+		t.columns = append(t.columns, tableColumn{title: cellText(m), right: true, most: 24})
 	}
 	if hosts {
 		t.columns = append(t.columns, tableColumn{title: "host"})
@@ -272,13 +272,13 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 // row fills the cells of a run.
 func (l *runList) row(cells []string, r *runs.Run, param string, metrics []string, hosts, failed bool) {
 	id := r.ID[:min(l.id, len(r.ID))]
-	cells = append(cells[:0], orDash(cell(id)), l.when(r.Started), tookText(r), r.Status, cell(r.Name()))
+	cells = append(cells[:0], orDash(cellText(id)), l.when(r.Started), tookText(r), r.Status, cellText(r.Name()))
 	if param != "" {
 		text := "-"
 		if value, ok := r.Params()[param]; ok {
 			text = paramText(value, false)
 		}
-		cells = append(cells, cell(text))
+		cells = append(cells, cellText(text))
 	}
 	first := len(cells)
 	for range metrics {
@@ -286,14 +286,14 @@ func (l *runList) row(cells []string, r *runs.Run, param string, metrics []strin
 	}
 	r.Values(metrics, func(i int, v float64) { cells[first+i] = shortNumber(v) })
 	if hosts {
-		cells = append(cells, cell(r.Host))
+		cells = append(cells, cellText(r.Host))
 	}
 	if failed {
 		text := ""
 		if r.Error != "" {
 			text, _ = cause(r.Error)
 		}
-		cells = append(cells, cell(text))
+		cells = append(cells, cellText(text))
 	}
 }
 

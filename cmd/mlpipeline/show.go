@@ -160,7 +160,7 @@ func (s *shown) collect() error {
 	params := &table{columns: []tableColumn{{}, {}}}
 	values := r.Params()
 	for _, name := range sortedKeys(values) {
-		params.cells = append(params.cells, cell(name), cell(paramText(values[name], true)))
+		params.cells = append(params.cells, cellText(name), cellText(paramText(values[name], true)))
 	}
 	s.section("parameters", params)
 	s.section("results", s.results())
@@ -285,7 +285,7 @@ func (s *shown) results() *table {
 		}
 	}
 	for _, name := range sortedKeys(names) {
-		t.cells = append(t.cells, cell(name))
+		t.cells = append(t.cells, cellText(name))
 		for _, set := range sets {
 			text := "-"
 			if v, ok := all[set+"."+name]; ok {
@@ -340,7 +340,7 @@ func (s *shown) metrics() (*table, error) {
 		if l.points > l.nan {
 			low, high = shortNumber(l.min), shortNumber(l.max)
 		}
-		t.cells = append(t.cells, cell(name), l.draw(32), shortNumber(l.first), shortNumber(l.last), low, high, points)
+		t.cells = append(t.cells, cellText(name), l.draw(32), shortNumber(l.first), shortNumber(l.last), low, high, points)
 	}
 	if more > 0 {
 		t.cells = append(t.cells, "others", "", "", "", "", "", fmt.Sprint(more))
@@ -374,7 +374,7 @@ func (s *shown) code() {
 	s.line("code", s.run.Code)
 	files := s.record.Code.Files
 	for _, name := range sortedKeys(files) {
-		s.line("", files[name]+"  "+cell(name))
+		s.line("", files[name]+"  "+cellText(name))
 	}
 }
 

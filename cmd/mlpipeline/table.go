@@ -95,8 +95,8 @@ func (t *table) write(to io.Writer, widths []int) error {
 	return w.Flush()
 }
 
-// cell makes a text fit for a cell.
-func cell(s string) string { return strings.ReplaceAll(outputs.Clean(s), "\t", " ") }
+// cellText makes a text fit for a cell.
+func cellText(s string) string { return strings.ReplaceAll(outputs.Clean(s), "\t", " ") }
 
 // textWidth is how many columns of a terminal a text takes.
 func textWidth(s string) int {
