@@ -146,7 +146,7 @@ func completions(app *app, cmd *cobra.Command) {
 		"sort":     completeColumns(app),
 		"sort-by":  completeColumns(app),
 		"format":   completeWords(formats...),
-		"progress": completeWords("auto", "tty", "plain", "none"),
+		"progress": completeWords(progressKinds...),
 		"number":   cobra.NoFileCompletions,
 		"top":      cobra.NoFileCompletions,
 		"jobs":     cobra.NoFileCompletions,
