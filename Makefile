@@ -9,7 +9,8 @@ SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py' -o -pa
 
 .PHONY: run build install test test-real lint bench cross clean help
 
-run: build ## build mlpipeline and run the sample project for real; a second time nothing is left to do
+run: build ## build mlpipeline, test the sample project and run it for real; a second time nothing is left to do
+	$(BIN) -C examples/sample-project -u
 	$(BIN) -C examples/sample-project -r -u
 
 build: $(BIN) ## build bin/mlpipeline
