@@ -108,7 +108,8 @@ func newRoot(app *app) *cobra.Command {
 	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
 	flags.StringVar(&opts.progress, "progress", progressAuto, "show what happens as `auto|tty|plain|none`: with live lines (tty), a line for each event, or not; auto: tty on a terminal")
 	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "show only warnings, errors, failures and the end")
-	root.AddCommand(newInit(app), newStatus(app), newLogs(app), newStop(app), newLs(app), newShow(app), newCompare(app), newVersion(app), newDoctor(app))
+	root.AddCommand(newInit(app), newStatus(app), newLogs(app), newStop(app), newLs(app), newShow(app), newCompare(app),
+		newPlot(app), newReport(app), newVersion(app), newDoctor(app))
 	root.InitDefaultCompletionCmd()
 	wrapUsage(root)
 	completions(app, root)

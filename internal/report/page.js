@@ -1,0 +1,97 @@
+(() => {
+	"use strict";
+	const data = JSON.parse(document.getElementById("data").textContent);
+	const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+	const drawn = [];
+
+	// A number for people: as many digits as tell it from others.
+	const text = v => v == null ? "" : String(Number(v.toPrecision(4)));
+
+	// Points of a curve that have no neighbour on the same line: without a dot they would not be seen.
+	const alone = values => {
+		const at = [];
+		let before = null;
+		for (let i = 0; i < values.length; i++) {
+			if (values[i] === undefined) continue;
+			let j = i + 1;
+			while (j < values.length && values[j] === undefined) j++;
+			if (values[i] !== null && before === null && (j === values.length || values[j] === null)) at.push(i);
+			before = values[i];
+		}
+		return at;
+	};
+
+	const draw = (figure, curves) => {
+		const place = figure.querySelector(".plot");
+		const buttons = [...figure.querySelectorAll(".legend button")];
+		const lasts = buttons.map(b => b.querySelector(".value").textContent);
+		const values = uPlot.join(curves.map(c => [c.x, c.y]));
+		const dots = values.map(alone);
+		const size = () => ({width: Math.max(place.clientWidth, 160), height: place.closest(".one") ? 440 : 256});
+		let plot = null;
+		const make = () => {
+			const shown = plot ? plot.series.map(s => s.show) : [];
+			if (plot) plot.destroy();
+			const axis = {stroke: colour("--soft"), font: "12px system-ui, sans-serif", grid: {stroke: colour("--line"), width: 1}, ticks: {stroke: colour("--line"), width: 1}};
+			const ink = curves.map((_, i) => colour("--c" + i % 8));
+			plot = new uPlot({
+				...size(),
+				scales: {x: {time: false}},
+				legend: {show: false},
+				cursor: {y: false, focus: {prox: 24}, points: {size: 6}},
+				focus: {alpha: 0.35},
+				axes: [
+					{...axis, space: 60, values: (u, ticks) => ticks.map(v => Number.isInteger(v) ? v.toLocaleString("en") : "")},
+					{...axis, size: (u, ticks) => 16 + 7 * Math.max(4, ...(ticks || []).map(t => t.length)), values: (u, ticks) => ticks.map(text)},
+				],
+				series: [{}, ...curves.map((c, i) => ({
+					stroke: ink[i], width: 1.75, show: shown[i + 1] !== false,
+					points: {size: 5, fill: ink[i], filter: (u, n, all) => all ? null : dots[n]},
+				}))],
+				hooks: {
+					setCursor: [u => buttons.forEach((b, i) => {
+						const at = u.cursor.idxs && u.cursor.idxs[i + 1];
+						const v = at == null || !(u.cursor.left >= 0) ? null : u.data[i + 1][at];
+						b.querySelector(".value").textContent = v == null ? lasts[i] : text(v) + " at " + u.data[0][at].toLocaleString("en");
+					})],
+				},
+			}, values, place);
+		};
+		make();
+		buttons.forEach((b, i) => b.addEventListener("click", () => {
+			const show = b.getAttribute("aria-pressed") !== "true";
+			b.setAttribute("aria-pressed", String(show));
+			plot.setSeries(i + 1, {show});
+		}));
+		drawn.push({make, fit: width => plot.setSize({...size(), ...(width && {width})})});
+		new ResizeObserver(() => {
+			if (plot.width !== size().width) plot.setSize(size());
+		}).observe(place);
+	};
+	for (const [id, curves] of Object.entries(data)) draw(document.getElementById(id), curves);
+
+	const again = () => drawn.forEach(d => d.make());
+	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+	matchMedia("print").addEventListener("change", again);
+
+	// Sorting: what is missing, or no number, comes last whichever way it goes.
+	for (const table of document.querySelectorAll("table.sortable")) {
+		const heads = [...table.tHead.rows[0].cells];
+		heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+			const numbers = head.classList.contains("n");
+			const was = head.getAttribute("aria-sort"), up = was ? was === "descending" : !numbers;
+			heads.forEach(h => h.removeAttribute("aria-sort"));
+			head.setAttribute("aria-sort", up ? "ascending" : "descending");
+			const key = row => {
+				const cell = row.cells[column], v = cell.dataset.v ?? cell.textContent.trim();
+				return v === "" ? null : numbers ? (isNaN(v) ? null : Number(v)) : v;
+			};
+			const body = table.tBodies[0];
+			[...body.rows].map(row => [key(row), row]).sort(([a], [b]) => {
+				if (a === null || b === null) return (a === null) - (b === null);
+				const order = numbers ? a - b : a.localeCompare(b, "en", {numeric: true});
+				return up ? order : -order;
+			}).forEach(([, row]) => body.append(row));
+		}));
+	}
+})();

@@ -1,0 +1,454 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/chart"
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/runs"
+)
+
+// A Request is what a report is wanted of.
+type Request struct {
+	Project string // its folder
+	Made    string // by what the page is made, and when
+	Folder  outputs.Folder
+	Index   *runs.Index
+	Measure runs.Measure
+	Since   time.Time // zero: the last execution
+	Now     time.Time
+}
+
+// What a page holds at most, so that it stays one that a phone opens.
+const (
+	mostTroubles = 50   // failures, and runs that are not over, told of in full
+	mostText     = 20e3 // bytes of a trace
+	mostCharts   = 60
+	mostPoints   = 500 // of a curve, about
+	mostRows     = 2000
+	mostColumns  = 24 // of the table, for metrics and for parameters each
+)
+
+// A night is what a report tells.
+type night struct {
+	Project    string
+	When       string
+	Tiles      []tile
+	Notes      []string
+	Empty      string
+	Failed     []trouble
+	MoreFailed string
+	Open       []trouble // neither finished nor failed
+	OpenTitle  string
+	MoreOpen   string
+	Best       []bestRow
+	Groups     []group
+	MoreCharts string
+	Table      table
+	Made       string
+}
+
+type tile struct{ Value, Label, Kind string }
+
+// A trouble is a run that did not finish.
+type trouble struct {
+	Name, Status, Cause, Facts string
+	Details                    []detail
+	More                       []where
+}
+
+// A detail is a long text, which is folded.
+type detail struct{ Title, Lines, Text string }
+
+type where struct{ What, Where string }
+
+type bestRow struct{ Model, Version, Metric, Value, Change, Kind string }
+
+// A group is the charts of a model.
+type group struct {
+	Model, Note string
+	Charts      []chartView
+}
+
+// Write writes the report as a page.
+func Write(w io.Writer, r Request) error {
+	period := r.period()
+	n := &night{Project: filepath.Base(r.Project), Made: r.Made, When: period.when}
+	n.Empty = "No run in this time."
+	if len(r.Index.Runs) == 0 {
+		n.Empty = "Nothing has run in this project yet."
+	}
+	n.Tiles = period.tiles()
+	live := r.live(period)
+	n.Notes = append(period.notes, live.notes...)
+	of := map[string][]*runs.Run{}
+	for _, run := range slices.Backward(period.runs) {
+		of[run.Status] = append(of[run.Status], run)
+	}
+	n.Failed, n.MoreFailed = r.troubles(of[runs.Failed], live)
+	n.Open, n.MoreOpen = r.troubles(append(of[runs.Running], of[runs.Interrupted]...), live)
+	switch {
+	case len(of[runs.Running]) == 0:
+		n.OpenTitle = "What was interrupted"
+	case len(of[runs.Interrupted]) == 0:
+		n.OpenTitle = "What is running"
+	default:
+		n.OpenTitle = "What is running, and what was interrupted"
+	}
+	for _, b := range runs.Best(r.Measure, period.runs, period.before) {
+		n.Best = append(n.Best, bestOf(b))
+	}
+	charts, err := r.groups(n, period.runs)
+	if err != nil {
+		return err
+	}
+	n.Table = r.table(period.runs)
+	return document{Title: n.Project + ": " + period.title, Charts: charts, Night: n}.write(w)
+}
+
+// A period is what a report is about.
+type period struct {
+	title, when string
+	executions  []*runs.Execution
+	runs        []*runs.Run // oldest first
+	before      []*runs.Run // those that had ended when it began
+	seconds     float64
+	notes       []string
+}
+
+// together is how long before the last execution another host's last one may have ended to be of the same night.
+const together = 12 * time.Hour
+
+// period finds what the report is about.
+func (r Request) period() period {
+	p := period{title: "no runs yet"}
+	x := r.Index
+	since := r.Since
+	switch {
+	case !since.IsZero():
+		p.title = "since " + stamp(since)
+		p.when = "Everything since " + stamp(since)
+		for _, e := range x.Executions {
+			if !e.Began.Before(since) {
+				p.executions = append(p.executions, e)
+			}
+		}
+		p.runs = x.Select(runs.Filter{Since: since})
+	case len(x.Executions) > 0:
+		last := x.Executions[len(x.Executions)-1]
+		seen := map[string]bool{}
+		for _, e := range slices.Backward(x.Executions) {
+			end := e.Ended
+			if e.Running {
+				end = r.Now
+			} else if end.IsZero() { // killed
+				end = e.Began
+				for _, run := range e.Runs {
+					end = latest(end, run.Started, run.Ended)
+				}
+			}
+			if !seen[e.Host] && end.After(last.Began.Add(-together)) {
+				p.executions = append(p.executions, e)
+			}
+			seen[e.Host] = true
+		}
+		slices.Reverse(p.executions)
+		since = p.executions[0].Began
+		for _, e := range p.executions {
+			p.runs = append(p.runs, e.Runs...)
+		}
+		p.title = "execution of " + stamp(since)
+		p.when = "The last execution"
+	case len(x.Runs) > 0:
+		since = x.Runs[len(x.Runs)-1].Started.Add(-24 * time.Hour)
+		p.runs = x.Select(runs.Filter{Since: since})
+		p.title = "runs since " + stamp(since)
+		p.when = "The last 24 hours in which anything ran, since " + stamp(since)
+	}
+	for _, run := range x.Runs {
+		if !run.Ended.IsZero() && run.Ended.Before(since) {
+			p.before = append(p.before, run)
+		}
+	}
+	slices.SortStableFunc(p.runs, func(a, b *runs.Run) int { return a.Started.Compare(b.Started) })
+	const most = 8
+	for i, e := range p.executions {
+		took, state := e.Seconds, "to "+stamp(e.Ended)
+		switch {
+		case e.Running:
+			took, state = r.Now.Sub(e.Began).Seconds(), "still running"
+		case e.Ended.IsZero():
+			took, state = 0, "then it was killed"
+		}
+		p.seconds += took
+		if i < most {
+			text := fmt.Sprintf("%s: %s, %s %s", e.Host, e.Command, stamp(e.Began), state)
+			if took > 0 {
+				text += ", " + outputs.Duration(took)
+			}
+			p.when += "\n" + text
+		} else if i == len(p.executions)-1 {
+			p.when += fmt.Sprintf("\nand %d more executions", len(p.executions)-most)
+		}
+	}
+	return p
+}
+
+func latest(times ...time.Time) time.Time {
+	return slices.MaxFunc(times, func(a, b time.Time) int { return a.Compare(b) })
+}
+
+// stamp is a time for people, in the local zone.
+func stamp(t time.Time) string { return t.Local().Format("Mon 2 Jan 2006 15:04") }
+
+func (p period) tiles() []tile {
+	if len(p.runs) == 0 && len(p.executions) == 0 {
+		return nil
+	}
+	count := map[string]int{}
+	for _, r := range p.runs {
+		count[r.Status]++
+	}
+	var tiles []tile
+	for _, t := range []struct {
+		status, kind string
+		always       bool
+	}{{runs.Finished, "good", true}, {runs.Failed, "bad", true}, {runs.Interrupted, "warn", false}, {runs.Running, "busy", false}} {
+		if n := count[t.status]; n > 0 {
+			tiles = append(tiles, tile{fmt.Sprint(n), t.status, t.kind})
+		} else if t.always {
+			tiles = append(tiles, tile{"0", t.status, ""})
+		}
+	}
+	skipped, waiting := 0, 0
+	for _, e := range p.executions {
+		if e.Tally != nil {
+			skipped, waiting = skipped+e.Tally.Skipped, waiting+e.Tally.Waiting
+		}
+	}
+	if skipped > 0 {
+		tiles = append(tiles, tile{fmt.Sprint(skipped), "skipped, done before", ""})
+	}
+	if waiting > 0 {
+		tiles = append(tiles, tile{fmt.Sprint(waiting), "not run any more", "warn"})
+	}
+	if p.seconds > 0 {
+		tiles = append(tiles, tile{outputs.Duration(p.seconds), "in all", ""})
+	}
+	return tiles
+}
+
+// A live is what executions that are running say of themselves.
+type live struct {
+	runs  map[string]string // what a run is doing, by its id
+	notes []string
+}
+
+func (r Request) live(p period) live {
+	l := live{runs: map[string]string{}}
+	running := map[string]int{}
+	for _, e := range p.executions {
+		if e.Running {
+			running[e.Host] = e.PID
+		}
+	}
+	if len(running) == 0 {
+		return l
+	}
+	statuses, _ := r.Folder.ReadStatuses() // without it less is said
+	for _, s := range statuses {
+		if pid, ok := running[s.Host]; !ok || pid != s.PID || s.Ended != nil {
+			continue
+		}
+		note := fmt.Sprintf("When this page was made, %s had done %d of %d versions", s.Host, s.Queue.Done(), s.Queue.Due())
+		if s.Queue.Unknown > 0 {
+			note += fmt.Sprintf(" and not looked into %d models", s.Queue.Unknown)
+		}
+		if s.Queue.Ends != nil {
+			note += "; it ends about " + stamp(s.Queue.Ends.Time)
+		}
+		l.notes = append(l.notes, note+".")
+		for _, run := range s.Running {
+			text := run.Phase
+			if run.Total > 0 {
+				text += fmt.Sprintf(" step %d of %d", run.Step, run.Total)
+			}
+			if run.Left > 0 {
+				text += ", " + outputs.Duration(run.Left) + " left"
+			}
+			l.runs[run.Run] = text
+		}
+	}
+	return l
+}
+
+// troubles tells of runs that did not finish.
+func (r Request) troubles(of []*runs.Run, l live) (all []trouble, more string) {
+	if n := len(of) - mostTroubles; n > 0 {
+		of, more = of[:mostTroubles], fmt.Sprintf("And %d more; they are in the table below.", n)
+	}
+	for _, run := range of {
+		t := trouble{Name: clean(run.Name()), Status: run.Status}
+		t.Cause, _, _ = strings.Cut(strings.TrimSpace(run.Error), "\n")
+		t.Cause = clean(t.Cause)
+		facts := []string{"started " + stamp(run.Started) + " on " + run.Host}
+		if run.Seconds > 0 {
+			facts = append(facts, "took "+outputs.Duration(run.Seconds))
+		}
+		if run.Step > 0 {
+			facts = append(facts, fmt.Sprintf("at step %d", run.Step))
+		}
+		if text := strings.TrimSpace(l.runs[run.ID]); text != "" {
+			facts = append(facts, text)
+		}
+		if record, err := run.Record(); err == nil && run.ID != "" && record.Failure != nil {
+			f := record.Failure
+			if f.Phase != "" {
+				facts = append(facts, "in "+f.Phase)
+			}
+			if f.Exit != "" {
+				facts = append(facts, f.Exit)
+			}
+			if strings.Contains(strings.TrimSpace(f.Cause), "\n") {
+				t.Details = append(t.Details, folded("What went wrong", f.Cause))
+			}
+			if f.Trace != "" {
+				t.Details = append(t.Details, folded("Stack trace", f.Trace))
+			}
+			if len(f.Stderr) > 0 {
+				t.Details = append(t.Details, folded("Its last lines on standard error", strings.Join(f.Stderr, "\n")))
+			}
+		}
+		t.Facts = clean(strings.Join(facts, ", "))
+		if run.ID != "" {
+			t.More = append(t.More, where{"All of it:", "mlpipeline show " + run.ID}, where{"What it printed:", "mlpipeline logs " + run.ID})
+		}
+		all = append(all, t)
+	}
+	return all, more
+}
+
+func folded(title, text string) detail {
+	text = strings.Join(outputs.CleanLines(strings.TrimRight(text, "\n")), "\n")
+	if len(text) > mostText {
+		half := int(mostText / 2)
+		text = strings.ToValidUTF8(text[:half]+"\n\n... shortened ...\n\n"+text[len(text)-half:], "")
+	}
+	lines := strings.Count(text, "\n") + 1
+	if lines == 1 {
+		return detail{title, "1 line", text}
+	}
+	return detail{title, fmt.Sprintf("%d lines", lines), text}
+}
+
+// clean is text of others as one line. The page escapes it besides.
+func clean(text string) string { return outputs.Clean(text) }
+
+func bestOf(b runs.ModelBest) bestRow {
+	row := bestRow{Model: clean(b.Model), Version: clean(b.Run.Version), Metric: clean(b.Metric), Value: short(b.Value), Change: "the first of this model"}
+	if b.Before == nil {
+		return row
+	}
+	than := short(b.Was) + " of " + clean(b.Before.Version)
+	switch {
+	case b.Value == b.Was:
+		row.Change = "as good as " + than
+	case b.Better(b.Value, b.Was):
+		row.Change, row.Kind = "better than "+than, "good"
+	default:
+		row.Change, row.Kind = "worse than "+than, "bad"
+	}
+	if change := b.Value - b.Was; change != 0 && change-change == 0 {
+		row.Change = fmt.Sprintf("%+.4g, %s", change, row.Change)
+	}
+	return row
+}
+
+func short(v float64) string { return fmt.Sprintf("%.4g", v) }
+
+// groups adds the charts of each model to n, and returns all of them.
+func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
+	latest := map[string]map[string]*runs.Run{} // by model and version
+	for _, run := range of {
+		if run.ID != "" && run.Version != "" {
+			if latest[run.Model] == nil {
+				latest[run.Model] = map[string]*runs.Run{}
+			}
+			latest[run.Model][run.Version] = run
+		}
+	}
+	left := 0
+	for _, model := range slices.Sorted(maps.Keys(latest)) {
+		if len(all) >= mostCharts {
+			left++
+			continue
+		}
+		g := group{Model: clean(model)}
+		chosen := r.choose(slices.Collect(maps.Values(latest[model])))
+		curves := map[string][]chart.Curve{}
+		shown := 0
+		for _, run := range chosen {
+			if shown == chart.Most {
+				g.Note = fmt.Sprintf("The best %d of %d versions.", shown, len(chosen))
+				break
+			}
+			m, err := chart.Read(r.Folder, r.Index, run, "", mostPoints)
+			if err != nil {
+				return nil, err
+			}
+			if len(m.Points) > 0 {
+				shown++
+			}
+			name := clean(run.Version)
+			if run.Status != runs.Finished {
+				name += " (" + run.Status + ")"
+			}
+			for metric, points := range m.Points {
+				curves[metric] = append(curves[metric], chart.Curve{Name: name, Points: points})
+			}
+		}
+		for _, metric := range slices.Sorted(maps.Keys(curves)) {
+			if len(all) == mostCharts {
+				g.Note += " Not all of its metrics are shown."
+				break
+			}
+			view := chartView{ID: fmt.Sprint("chart-", len(all)), Title: clean(metric) + " by step", curves: curves[metric]}
+			all, g.Charts = append(all, view), append(g.Charts, view)
+		}
+		if len(g.Charts) > 0 {
+			n.Groups = append(n.Groups, g)
+		}
+	}
+	if left > 0 {
+		n.MoreCharts = fmt.Sprintf("The curves of %d more models are left out: a page holds %d charts. mlpipeline plot draws any of them.", left, mostCharts)
+	}
+	return all, nil
+}
+
+// choose sorts the versions of a model: the best first, then those without the metric by how late they started.
+func (r Request) choose(of []*runs.Run) []*runs.Run {
+	measure := r.Measure.For(of)
+	slices.SortFunc(of, func(a, b *runs.Run) int {
+		va, hasA := a.Metric(measure.Metric)
+		vb, hasB := b.Metric(measure.Metric)
+		switch {
+		case hasA && hasB && measure.Better(va, vb):
+			return -1
+		case hasA && hasB && measure.Better(vb, va):
+			return 1
+		case hasA != hasB && hasA:
+			return -1
+		case hasA != hasB:
+			return 1
+		}
+		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
+	})
+	return of
+}

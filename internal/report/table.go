@@ -1,0 +1,188 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/runs"
+)
+
+// A table has a row for each run.
+type table struct {
+	Caption string
+	Same    string // parameters that have one value in all of them
+	Columns []column
+	Rows    [][]cell
+	Notes   []string
+}
+
+type column struct {
+	Title  string
+	Number bool
+}
+
+type cell struct {
+	Text   string
+	Title  string // what is shown when the pointer rests on it
+	Sort   string // what it is sorted by; empty: Text
+	Number bool
+	Status string // of the run, when it is that cell
+}
+
+// table makes the table of runs, the newest first.
+func (r Request) table(of []*runs.Run) table {
+	t := table{Caption: "Newest first; a click on a title sorts by that column"}
+	all := slices.Clone(of)
+	slices.Reverse(all)
+	if n := len(all) - mostRows; n > 0 {
+		all = all[:mostRows]
+		t.Notes = append(t.Notes, fmt.Sprintf("%d older runs are left out; mlpipeline ls lists them.", n))
+	}
+	metrics := runs.MetricNames(all)
+	slices.SortStableFunc(metrics, func(a, b string) int { return rank(a) - rank(b) })
+	params, same := differing(all)
+	t.Same = same
+	if n := len(metrics) - mostColumns; n > 0 {
+		metrics = metrics[:mostColumns]
+		t.Notes = append(t.Notes, fmt.Sprintf("%d more metrics are left out.", n))
+	}
+	if n := len(params) - mostColumns; n > 0 {
+		params = params[:mostColumns]
+		t.Notes = append(t.Notes, fmt.Sprintf("%d more parameters are left out.", n))
+	}
+	hosts := slices.ContainsFunc(all, func(run *runs.Run) bool { return run.Host != all[0].Host })
+	t.Columns = []column{{Title: "Run"}, {Title: "Status"}}
+	for _, name := range metrics {
+		t.Columns = append(t.Columns, column{clean(name), true})
+	}
+	t.Columns = append(t.Columns, column{"Took", true}, column{"Steps", true}, column{"Started", true})
+	if hosts {
+		t.Columns = append(t.Columns, column{Title: "Host"})
+	}
+	for _, p := range params {
+		t.Columns = append(t.Columns, column{clean(p.name), p.numbers})
+	}
+	for _, run := range all {
+		row := []cell{{Text: clean(run.Name()), Title: run.ID}, {Text: run.Status, Status: run.Status}}
+		results := run.Metrics()
+		for _, name := range metrics {
+			c := cell{Number: true}
+			if v, ok := results[name]; ok {
+				c.Text, c.Sort = short(v), sortable(v)
+			}
+			row = append(row, c)
+		}
+		took, steps := cell{Number: true}, cell{Number: true}
+		if !run.Ended.IsZero() {
+			took.Text, took.Sort = outputs.Duration(run.Seconds), sortable(run.Seconds)
+		}
+		if run.Step > 0 {
+			steps.Text = strconv.FormatInt(run.Step, 10)
+		}
+		row = append(row, took, steps, cell{Text: run.Started.Local().Format("2 Jan 15:04:05"), Sort: strconv.FormatInt(run.Started.UnixMilli(), 10), Title: run.Started.Format(time.RFC3339), Number: true})
+		if hosts {
+			row = append(row, cell{Text: clean(run.Host)})
+		}
+		values := run.Params()
+		for _, p := range params {
+			c := cell{Number: p.numbers}
+			if v, ok := values[p.name]; ok {
+				c.Text = value(v)
+				if f, ok := v.(float64); ok {
+					c.Sort = sortable(f)
+				}
+			}
+			row = append(row, c)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// rank puts results on the test data first.
+func rank(metric string) int {
+	set, _, _ := strings.Cut(metric, ".")
+	return slices.Index([]string{"test", "train"}, set) & 3 // what is neither comes last
+}
+
+// sortable writes a number as JavaScript reads it.
+func sortable(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "NaN"
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// A param is a parameter that has a column.
+type param struct {
+	name    string
+	numbers bool // all its values are numbers
+}
+
+// differing returns the parameters that differ between runs, by name, and the others with their values as text.
+func differing(of []*runs.Run) (params []param, same string) {
+	type seen struct {
+		text    string
+		runs    int
+		differs bool
+		numbers bool
+	}
+	all := map[string]*seen{}
+	started := 0
+	for _, run := range of {
+		values := run.Params()
+		delete(values, "order") // it says when a version ran, not what was trained
+		if len(values) > 0 {
+			started++
+		}
+		for name, v := range values {
+			text := value(v)
+			s := all[name]
+			if s == nil {
+				s = &seen{text: text, numbers: true}
+				all[name] = s
+			}
+			s.runs++
+			s.differs = s.differs || s.text != text
+			_, number := v.(float64)
+			s.numbers = s.numbers && number
+		}
+	}
+	var equal []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := all[name]
+		if s.differs || s.runs < started {
+			params = append(params, param{name, s.numbers})
+		} else {
+			equal = append(equal, clean(name)+" = "+s.text)
+		}
+	}
+	return params, strings.Join(equal, ", ")
+}
+
+// value writes the value of a parameter. A long one is cut.
+func value(v any) string {
+	text, ok := v.(string)
+	if !ok {
+		raw, _ := json.Marshal(v)
+		text = string(raw)
+	}
+	text = clean(text)
+	const most = 80
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "…"
+	}
+	return text
+}
