@@ -208,8 +208,7 @@ func (p *plotting) latest(filter runs.Filter) error {
 	left := int64(inVain)
 	for i, name := range order {
 		if len(p.plots) == chart.Most || left <= 0 && len(p.plots) > 0 {
-			p.notes = append(p.notes, fmt.Sprintf("%s of %d: %d of the older ones were not looked at; choose with --model and --version, or name runs",
-				count(len(p.plots), "version"), len(order), len(order)-i))
+			p.notes = append(p.notes, fmt.Sprintf("%s not looked at; choose with --model and --version, or name runs", older(len(order)-i)))
 			break
 		}
 		for _, r := range versions[name] {
@@ -231,11 +230,11 @@ func (p *plotting) latest(filter runs.Filter) error {
 	return nil
 }
 
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
+func older(versions int) string {
+	if versions == 1 {
+		return "1 version that ran earlier was"
 	}
-	return strconv.Itoa(n) + " " + what
+	return strconv.Itoa(versions) + " versions that ran earlier were"
 }
 
 // none is the error when there is nothing to draw.

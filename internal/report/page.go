@@ -6,17 +6,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/mlpipeline/mlpipeline/internal/chart"
 )
 
-//go:embed page.html page.css page.js uplot
+//go:embed page.css page.js uplot
 var files embed.FS
-
-var templates = template.Must(template.ParseFS(files, "page.html"))
 
 func file(name string) string {
 	text, err := files.ReadFile(name)
@@ -26,62 +24,82 @@ func file(name string) string {
 	return string(text)
 }
 
-// A document is what every page is made of.
-type document struct {
-	Title  string
-	Charts []chartView
-	Night  *night // nil: a page of charts alone
-}
-
 // scripts are the library, without its first line, which is a link to where it comes from, and the page's own.
 func scripts() []string {
 	_, library, _ := strings.Cut(file("uplot/uPlot.iife.min.js"), "\n")
 	return []string{"/* uPlot 1.6.32\n" + file("uplot/LICENSE") + "*/\n" + library, file("page.js")}
 }
 
-// Policy is the element that allows what is in the page and nothing else: neither another script nor a request.
-func (d document) Policy() template.HTML {
-	policy := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src"
+// policy allows what is in the page and nothing else: neither another script nor a request.
+func policy() string {
+	text := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src"
 	for _, s := range scripts() {
 		sum := sha256.Sum256([]byte(s))
-		policy += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		text += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	return template.HTML(`<meta http-equiv="Content-Security-Policy" content="` + policy + `">`)
+	return text
 }
 
-// Scripts are the elements with the scripts.
-func (d document) Scripts() template.HTML {
-	var b strings.Builder
+// write writes a page: body in its frame, with the charts that body has places for.
+func write(w io.Writer, title string, charts []chartView, body func(m *markup)) error {
+	data, err := dataOf(charts)
+	if err != nil {
+		return fmt.Errorf("write page: %w", err)
+	}
+	var m markup
+	m.raw("<!DOCTYPE html>\n")
+	m.start("html", "lang", "en")
+	m.start("head")
+	m.raw(`<meta charset="utf-8">` + "\n")
+	m.tag("meta", []string{"http-equiv", "Content-Security-Policy", "content", policy()})
+	m.raw(`
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+`)
+	m.put("title", title)
+	m.raw("<style>\n" + file("uplot/uPlot.min.css") + "\n" + file("page.css") + "</style>\n")
+	m.end()
+	m.start("body")
+	body(&m)
+	m.raw(`<script type="application/json" id="data">` + data + "</script>\n")
 	for _, s := range scripts() {
-		b.WriteString("<script>" + s + "</script>\n")
+		m.raw("<script>" + s + "</script>\n")
 	}
-	return template.HTML(b.String())
+	m.end()
+	m.end()
+	if _, err := w.Write(m.out.Bytes()); err != nil {
+		return fmt.Errorf("write page: %w", err)
+	}
+	return nil
 }
 
-// Style is the element with all styles.
-func (d document) Style() template.HTML {
-	return template.HTML("<style>\n" + file("uplot/uPlot.min.css") + "\n" + file("page.css") + "</style>")
+// A chartView is a chart on a page.
+type chartView struct {
+	id     string
+	title  string
+	curves []chart.Curve
 }
 
-// Data is what the charts show, by their ids.
-func (d document) Data() (template.JS, error) {
+// dataOf is what charts show, by their ids, as JSON that can stand in a script element.
+func dataOf(charts []chartView) (string, error) {
 	type curve struct {
-		Name string   `json:"name"`
-		X    []int64  `json:"x"`
-		Y    []number `json:"y"`
+		X []int64  `json:"x"`
+		Y []number `json:"y"`
 	}
 	all := map[string][]curve{}
-	for _, c := range d.Charts {
+	for _, c := range charts {
 		for _, from := range c.curves {
-			to := curve{Name: from.Name, X: []int64{}, Y: []number{}}
+			to := curve{X: []int64{}, Y: []number{}}
 			for _, p := range from.Points {
 				to.X, to.Y = append(to.X, p.Step), append(to.Y, number(p.Value))
 			}
-			all[c.ID] = append(all[c.ID], to)
+			all[c.id] = append(all[c.id], to)
 		}
 	}
-	text, err := json.Marshal(all) // which escapes <, > and U+2028 in texts
-	return template.JS(text), err
+	text, err := json.Marshal(all) // which escapes < and > in texts
+	return string(text), err
 }
 
 // A number is null when it has no place on a chart. Six digits are more than a screen shows.
@@ -94,39 +112,47 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.6g", float64(n)), nil
 }
 
-// A chartView is a chart on a page.
-type chartView struct {
-	ID     string
-	Title  string
-	Notes  []string
-	curves []chart.Curve
-}
-
-// Curves are what a person reads who does not see the chart.
-func (c chartView) Curves() []curveView {
-	var views []curveView
+// chart writes the place of a chart, its legend, and what it shows for those who do not see it.
+func (m *markup) chart(c chartView) {
+	m.start("figure", "class", "chart", "id", c.id)
+	m.put("figcaption", c.title)
+	label := c.title
+	var lasts []string
 	for _, curve := range c.curves {
-		v := curveView{Name: curve.Name, Last: "no value"}
-		if last, ok := curve.Last(); ok {
-			v.Last = fmt.Sprintf("%.4g", last.Value)
+		last := "no value"
+		if p, ok := curve.Last(); ok {
 			low, high, _ := curve.Bounds()
-			v.Text = fmt.Sprintf("from %.4g to %.4g, last %.4g at step %d", low, high, last.Value, last.Step)
+			last = short(p.Value)
+			label += fmt.Sprintf("; %s: from %.4g to %.4g, last %.4g at step %d", curve.Name, low, high, p.Value, p.Step)
 		}
-		views = append(views, v)
+		lasts = append(lasts, last)
 	}
-	return views
+	m.put("div", "", "class", "plot", "role", "img", "aria-label", label)
+	m.start("ul", "class", "legend")
+	for i, curve := range c.curves {
+		m.start("li")
+		m.start("button", "type", "button", "aria-pressed", "true")
+		m.put("i", "", "class", "c"+strconv.Itoa(i))
+		m.put("span", curve.Name)
+		m.text(" ")
+		m.put("span", lasts[i], "class", "value")
+		m.end()
+		m.end()
+	}
+	m.end()
+	m.end()
 }
-
-type curveView struct{ Name, Last, Text string }
 
 // WriteChart writes a page with one chart.
 func WriteChart(w io.Writer, metric string, curves []chart.Curve) error {
-	return document{Title: metric + " by step", Charts: []chartView{{ID: "chart-0", Title: metric + " by step", curves: curves}}}.write(w)
-}
-
-func (d document) write(w io.Writer) error {
-	if err := templates.ExecuteTemplate(w, "page.html", d); err != nil {
-		return fmt.Errorf("write page: %w", err)
-	}
-	return nil
+	c := chartView{"chart-0", clean(metric) + " by step", curves}
+	return write(w, c.title, []chartView{c}, func(m *markup) {
+		m.start("main")
+		m.put("h1", c.title)
+		m.raw(`<noscript><p class="note">The chart needs JavaScript.</p></noscript>` + "\n")
+		m.start("div", "class", "charts one")
+		m.chart(c)
+		m.end()
+		m.end()
+	})
 }

@@ -41,7 +41,7 @@
 				cursor: {y: false, focus: {prox: 24}, points: {size: 6}},
 				focus: {alpha: 0.35},
 				axes: [
-					{...axis, space: 60, values: (u, ticks) => ticks.map(v => Number.isInteger(v) ? v.toLocaleString("en") : "")},
+					{...axis, size: 28, space: 60, values: (u, ticks) => ticks.map(v => Number.isInteger(v) ? v.toLocaleString("en") : "")},
 					{...axis, size: (u, ticks) => 16 + 7 * Math.max(4, ...(ticks || []).map(t => t.length)), values: (u, ticks) => ticks.map(text)},
 				],
 				series: [{}, ...curves.map((c, i) => ({

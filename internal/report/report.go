@@ -38,89 +38,90 @@ const (
 
 // A night is what a report tells.
 type night struct {
-	Project    string
-	When       string
-	Tiles      []tile
-	Notes      []string
-	Empty      string
-	Failed     []trouble
-	MoreFailed string
-	Open       []trouble // neither finished nor failed
-	OpenTitle  string
-	MoreOpen   string
-	Best       []bestRow
-	Groups     []group
-	MoreCharts string
-	Table      table
-	Made       string
+	project    string
+	when       []string
+	tiles      []tile
+	notes      []string
+	empty      string // what is said when there is no run
+	failed     []trouble
+	moreFailed string
+	open       []trouble // neither finished nor failed
+	openTitle  string
+	moreOpen   string
+	best       []bestRow
+	groups     []group
+	moreCharts string
+	table      table
+	made       string
 }
 
-type tile struct{ Value, Label, Kind string }
+type tile struct{ value, label, kind string }
 
 // A trouble is a run that did not finish.
 type trouble struct {
-	Name, Status, Cause, Facts string
-	Details                    []detail
-	More                       []where
+	name, status, cause, facts string
+	details                    []detail
+	more                       []where
 }
 
 // A detail is a long text, which is folded.
-type detail struct{ Title, Lines, Text string }
+type detail struct{ title, text string }
 
-type where struct{ What, Where string }
+type where struct{ what, where string }
 
-type bestRow struct{ Model, Version, Metric, Value, Change, Kind string }
+type bestRow struct{ model, version, metric, value, change, kind string }
 
 // A group is the charts of a model.
 type group struct {
-	Model, Note string
-	Charts      []chartView
+	model, note string
+	charts      []chartView
 }
 
 // Write writes the report as a page.
 func Write(w io.Writer, r Request) error {
 	period := r.period()
-	n := &night{Project: filepath.Base(r.Project), Made: r.Made, When: period.when}
-	n.Empty = "No run in this time."
+	n := &night{project: clean(filepath.Base(r.Project)), made: r.Made, when: period.when}
+	n.empty = "No run in this time."
 	if len(r.Index.Runs) == 0 {
-		n.Empty = "Nothing has run in this project yet."
+		n.empty = "Nothing has run in this project yet."
 	}
-	n.Tiles = period.tiles()
+	n.tiles = period.tiles()
 	live := r.live(period)
-	n.Notes = append(period.notes, live.notes...)
+	n.notes = append(period.notes, live.notes...)
 	of := map[string][]*runs.Run{}
 	for _, run := range slices.Backward(period.runs) {
 		of[run.Status] = append(of[run.Status], run)
 	}
-	n.Failed, n.MoreFailed = r.troubles(of[runs.Failed], live)
-	n.Open, n.MoreOpen = r.troubles(append(of[runs.Running], of[runs.Interrupted]...), live)
+	n.failed, n.moreFailed = r.troubles(of[runs.Failed], live)
+	n.open, n.moreOpen = r.troubles(append(of[runs.Running], of[runs.Interrupted]...), live)
 	switch {
 	case len(of[runs.Running]) == 0:
-		n.OpenTitle = "What was interrupted"
+		n.openTitle = "What was interrupted"
 	case len(of[runs.Interrupted]) == 0:
-		n.OpenTitle = "What is running"
+		n.openTitle = "What is running"
 	default:
-		n.OpenTitle = "What is running, and what was interrupted"
+		n.openTitle = "What is running, and what was interrupted"
 	}
 	for _, b := range runs.Best(r.Measure, period.runs, period.before) {
-		n.Best = append(n.Best, bestOf(b))
+		n.best = append(n.best, bestOf(b))
 	}
 	charts, err := r.groups(n, period.runs)
 	if err != nil {
 		return err
 	}
-	n.Table = r.table(period.runs)
-	return document{Title: n.Project + ": " + period.title, Charts: charts, Night: n}.write(w)
+	n.table = r.table(period.runs)
+	return write(w, n.project+": "+period.title, charts, func(m *markup) { m.night(n) })
 }
 
 // A period is what a report is about.
 type period struct {
-	title, when string
-	executions  []*runs.Execution
-	runs        []*runs.Run // oldest first
-	before      []*runs.Run // those that had ended when it began
-	seconds     float64
-	notes       []string
+	title      string
+	when       []string // lines
+	executions []*runs.Execution
+	runs       []*runs.Run // oldest first
+	before     []*runs.Run // those that had ended when it began
+	seconds    float64
+	notes      []string
 }
 
 // together is how long before the last execution another host's last one may have ended to be of the same night.
@@ -134,7 +135,7 @@ func (r Request) period() period {
 	switch {
 	case !since.IsZero():
 		p.title = "since " + stamp(since)
-		p.when = "Everything since " + stamp(since)
+		p.when = []string{"Everything since " + stamp(since)}
 		for _, e := range x.Executions {
 			if !e.Began.Before(since) {
 				p.executions = append(p.executions, e)
@@ -165,12 +166,12 @@ func (r Request) period() period {
 			p.runs = append(p.runs, e.Runs...)
 		}
 		p.title = "execution of " + stamp(since)
-		p.when = "The last execution"
+		p.when = []string{"The last execution"}
 	case len(x.Runs) > 0:
 		since = x.Runs[len(x.Runs)-1].Started.Add(-24 * time.Hour)
 		p.runs = x.Select(runs.Filter{Since: since})
 		p.title = "runs since " + stamp(since)
-		p.when = "The last 24 hours in which anything ran, since " + stamp(since)
+		p.when = []string{"The last 24 hours in which anything ran, since " + stamp(since)}
 	}
 	for _, run := range x.Runs {
 		if !run.Ended.IsZero() && run.Ended.Before(since) {
@@ -180,7 +181,7 @@ func (r Request) period() period {
 	slices.SortStableFunc(p.runs, func(a, b *runs.Run) int { return a.Started.Compare(b.Started) })
 	const most = 8
 	for i, e := range p.executions {
-		took, state := e.Seconds, "to "+stamp(e.Ended)
+		took, state := e.Seconds, "to "+until(e.Began, e.Ended)
 		switch {
 		case e.Running:
 			took, state = r.Now.Sub(e.Began).Seconds(), "still running"
@@ -189,13 +190,13 @@ func (r Request) period() period {
 		}
 		p.seconds += took
 		if i < most {
-			text := fmt.Sprintf("%s: %s, %s %s", e.Host, e.Command, stamp(e.Began), state)
+			text := fmt.Sprintf("%s: %s, %s %s", e.Host, command(e.Command), stamp(e.Began), state)
 			if took > 0 {
 				text += ", " + outputs.Duration(took)
 			}
-			p.when += "\n" + text
+			p.when = append(p.when, clean(text))
 		} else if i == len(p.executions)-1 {
-			p.when += fmt.Sprintf("\nand %d more executions", len(p.executions)-most)
+			p.when = append(p.when, fmt.Sprintf("and %d more executions", len(p.executions)-most))
 		}
 	}
 	return p
@@ -207,6 +208,20 @@ func latest(times ...time.Time) time.Time {
 
 // stamp is a time for people, in the local zone.
 func stamp(t time.Time) string { return t.Local().Format("Mon 2 Jan 2006 15:04") }
+
+// until is the time at which something ended, with its day if that is another one.
+func until(began, ended time.Time) string {
+	if day := "2006-01-02"; began.Local().Format(day) == ended.Local().Format(day) {
+		return ended.Local().Format("15:04")
+	}
+	return stamp(ended)
+}
+
+// command is a command without the folder of the program.
+func command(line string) string {
+	program, rest, _ := strings.Cut(line, " ")
+	return strings.TrimSpace(filepath.Base(program) + " " + rest)
+}
 
 func (p period) tiles() []tile {
 	if len(p.runs) == 0 && len(p.executions) == 0 {
@@ -295,9 +310,9 @@ func (r Request) troubles(of []*runs.Run, l live) (all []trouble, more string) {
 		of, more = of[:mostTroubles], fmt.Sprintf("And %d more; they are in the table below.", n)
 	}
 	for _, run := range of {
-		t := trouble{Name: clean(run.Name()), Status: run.Status}
-		t.Cause, _, _ = strings.Cut(strings.TrimSpace(run.Error), "\n")
-		t.Cause = clean(t.Cause)
+		t := trouble{name: clean(run.Name()), status: run.Status}
+		t.cause, _, _ = strings.Cut(strings.TrimSpace(run.Error), "\n")
+		t.cause = clean(t.cause)
 		facts := []string{"started " + stamp(run.Started) + " on " + run.Host}
 		if run.Seconds > 0 {
 			facts = append(facts, "took "+outputs.Duration(run.Seconds))
@@ -317,18 +332,18 @@ func (r Request) troubles(of []*runs.Run, l live) (all []trouble, more string) {
 				facts = append(facts, f.Exit)
 			}
 			if strings.Contains(strings.TrimSpace(f.Cause), "\n") {
-				t.Details = append(t.Details, folded("What went wrong", f.Cause))
+				t.details = append(t.details, folded("What went wrong", f.Cause))
 			}
 			if f.Trace != "" {
-				t.Details = append(t.Details, folded("Stack trace", f.Trace))
+				t.details = append(t.details, folded("Stack trace", f.Trace))
 			}
 			if len(f.Stderr) > 0 {
-				t.Details = append(t.Details, folded("Its last lines on standard error", strings.Join(f.Stderr, "\n")))
+				t.details = append(t.details, folded("Its last lines on standard error", strings.Join(f.Stderr, "\n")))
 			}
 		}
-		t.Facts = clean(strings.Join(facts, ", "))
+		t.facts = clean(strings.Join(facts, ", "))
 		if run.ID != "" {
-			t.More = append(t.More, where{"All of it:", "mlpipeline show " + run.ID}, where{"What it printed:", "mlpipeline logs " + run.ID})
+			t.more = append(t.more, where{"All of it:", "mlpipeline show " + run.ID}, where{"What it printed:", "mlpipeline logs " + run.ID})
 		}
 		all = append(all, t)
 	}
@@ -341,32 +356,31 @@ func folded(title, text string) detail {
 		half := int(mostText / 2)
 		text = strings.ToValidUTF8(text[:half]+"\n\n... shortened ...\n\n"+text[len(text)-half:], "")
 	}
-	lines := strings.Count(text, "\n") + 1
-	if lines == 1 {
-		return detail{title, "1 line", text}
+	if lines := strings.Count(text, "\n") + 1; lines > 1 {
+		title += fmt.Sprintf(" (%d lines)", lines)
 	}
-	return detail{title, fmt.Sprintf("%d lines", lines), text}
+	return detail{title, text}
 }
 
 // clean is text of others as one line. The page escapes it besides.
 func clean(text string) string { return outputs.Clean(text) }
 
 func bestOf(b runs.ModelBest) bestRow {
-	row := bestRow{Model: clean(b.Model), Version: clean(b.Run.Version), Metric: clean(b.Metric), Value: short(b.Value), Change: "the first of this model"}
+	row := bestRow{model: clean(b.Model), version: clean(b.Run.Version), metric: clean(b.Metric), value: short(b.Value), change: "the first of this model"}
 	if b.Before == nil {
 		return row
 	}
 	than := short(b.Was) + " of " + clean(b.Before.Version)
 	switch {
 	case b.Value == b.Was:
-		row.Change = "as good as " + than
+		row.change = "as good as " + than
 	case b.Better(b.Value, b.Was):
-		row.Change, row.Kind = "better than "+than, "good"
+		row.change, row.kind = "better than "+than, "good"
 	default:
-		row.Change, row.Kind = "worse than "+than, "bad"
+		row.change, row.kind = "worse than "+than, "bad"
 	}
 	if change := b.Value - b.Was; change != 0 && change-change == 0 {
-		row.Change = fmt.Sprintf("%+.4g, %s", change, row.Change)
+		row.change = fmt.Sprintf("%+.4g, %s", change, row.change)
 	}
 	return row
 }
@@ -390,13 +404,13 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 			left++
 			continue
 		}
-		g := group{Model: clean(model)}
+		g := group{model: clean(model)}
 		chosen := r.choose(slices.Collect(maps.Values(latest[model])))
 		curves := map[string][]chart.Curve{}
 		shown := 0
 		for _, run := range chosen {
 			if shown == chart.Most {
-				g.Note = fmt.Sprintf("The best %d of %d versions.", shown, len(chosen))
+				g.note = fmt.Sprintf("The best %d of %d versions.", shown, len(chosen))
 				break
 			}
 			m, err := chart.Read(r.Folder, r.Index, run, "", mostPoints)
@@ -416,18 +430,18 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 		}
 		for _, metric := range slices.Sorted(maps.Keys(curves)) {
 			if len(all) == mostCharts {
-				g.Note += " Not all of its metrics are shown."
+				g.note += " Not all of its metrics are shown."
 				break
 			}
-			view := chartView{ID: fmt.Sprint("chart-", len(all)), Title: clean(metric) + " by step", curves: curves[metric]}
-			all, g.Charts = append(all, view), append(g.Charts, view)
+			view := chartView{fmt.Sprint("chart-", len(all)), clean(metric) + " by step", curves[metric]}
+			all, g.charts = append(all, view), append(g.charts, view)
 		}
-		if len(g.Charts) > 0 {
-			n.Groups = append(n.Groups, g)
+		if len(g.charts) > 0 {
+			n.groups = append(n.groups, g)
 		}
 	}
 	if left > 0 {
-		n.MoreCharts = fmt.Sprintf("The curves of %d more models are left out: a page holds %d charts. mlpipeline plot draws any of them.", left, mostCharts)
+		n.moreCharts = fmt.Sprintf("The curves of %d more models are left out: a page holds %d charts. mlpipeline plot draws any of them.", left, mostCharts)
 	}
 	return all, nil
 }

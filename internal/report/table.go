@@ -12,104 +12,109 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // A table has a row for each run.
 type table struct {
-	Caption string
-	Same    string // parameters that have one value in all of them
-	Columns []column
-	Rows    [][]cell
-	Notes   []string
+	same    string // parameters that have one value in all of them
+	columns []column
+	rows    [][]cell
+	notes   []string
 }
 
 type column struct {
-	Title  string
-	Number bool
+	title  string
+	number bool
 }
 
 type cell struct {
-	Text   string
-	Title  string // what is shown when the pointer rests on it
-	Sort   string // what it is sorted by; empty: Text
-	Number bool
-	Status string // of the run, when it is that cell
+	text   string
+	title  string // what is shown when the pointer rests on it
+	sort   string // what it is sorted by; empty: text
+	number bool
+	status string // of the run, when it is that cell
 }
 
 // table makes the table of runs, the newest first.
 func (r Request) table(of []*runs.Run) table {
-	t := table{Caption: "Newest first; a click on a title sorts by that column"}
+	var t table
 	all := slices.Clone(of)
 	slices.Reverse(all)
 	if n := len(all) - mostRows; n > 0 {
 		all = all[:mostRows]
-		t.Notes = append(t.Notes, fmt.Sprintf("%d older runs are left out; mlpipeline ls lists them.", n))
+		t.notes = append(t.notes, fmt.Sprintf("%d older runs are left out; mlpipeline ls lists them.", n))
 	}
 	metrics := runs.MetricNames(all)
 	slices.SortStableFunc(metrics, func(a, b string) int { return rank(a) - rank(b) })
 	params, same := differing(all)
-	t.Same = same
+	t.same = same
 	if n := len(metrics) - mostColumns; n > 0 {
 		metrics = metrics[:mostColumns]
-		t.Notes = append(t.Notes, fmt.Sprintf("%d more metrics are left out.", n))
+		t.notes = append(t.notes, fmt.Sprintf("%d more metrics are left out.", n))
 	}
 	if n := len(params) - mostColumns; n > 0 {
 		params = params[:mostColumns]
-		t.Notes = append(t.Notes, fmt.Sprintf("%d more parameters are left out.", n))
+		t.notes = append(t.notes, fmt.Sprintf("%d more parameters are left out.", n))
 	}
 	hosts := slices.ContainsFunc(all, func(run *runs.Run) bool { return run.Host != all[0].Host })
-	t.Columns = []column{{Title: "Run"}, {Title: "Status"}}
+	t.columns = []column{{title: "Run"}, {title: "Status"}}
 	for _, name := range metrics {
-		t.Columns = append(t.Columns, column{clean(name), true})
+		t.columns = append(t.columns, column{clean(name), true})
 	}
-	t.Columns = append(t.Columns, column{"Took", true}, column{"Steps", true}, column{"Started", true})
+	t.columns = append(t.columns, column{"Took", true}, column{"Steps", true}, column{"Started", true})
 	if hosts {
-		t.Columns = append(t.Columns, column{Title: "Host"})
+		t.columns = append(t.columns, column{title: "Host"})
 	}
 	for _, p := range params {
-		t.Columns = append(t.Columns, column{clean(p.name), p.numbers})
+		t.columns = append(t.columns, column{clean(p.name), p.numbers})
 	}
 	for _, run := range all {
-		row := []cell{{Text: clean(run.Name()), Title: run.ID}, {Text: run.Status, Status: run.Status}}
+		row := []cell{{text: clean(run.Name()), title: run.ID}, {text: run.Status, status: run.Status}}
 		results := run.Metrics()
 		for _, name := range metrics {
-			c := cell{Number: true}
+			c := cell{number: true}
 			if v, ok := results[name]; ok {
-				c.Text, c.Sort = short(v), sortable(v)
+				c.text, c.sort = short(v), sortable(v)
 			}
 			row = append(row, c)
 		}
-		took, steps := cell{Number: true}, cell{Number: true}
+		took, steps := cell{number: true}, cell{number: true}
 		if !run.Ended.IsZero() {
-			took.Text, took.Sort = outputs.Duration(run.Seconds), sortable(run.Seconds)
+			took.text, took.sort = outputs.Duration(run.Seconds), sortable(run.Seconds)
 		}
 		if run.Step > 0 {
-			steps.Text = strconv.FormatInt(run.Step, 10)
+			steps.text = strconv.FormatInt(run.Step, 10)
 		}
-		row = append(row, took, steps, cell{Text: run.Started.Local().Format("2 Jan 15:04:05"), Sort: strconv.FormatInt(run.Started.UnixMilli(), 10), Title: run.Started.Format(time.RFC3339), Number: true})
+		row = append(row, took, steps, cell{text: run.Started.Local().Format("2 Jan 15:04:05"), sort: strconv.FormatInt(run.Started.UnixMilli(), 10), title: run.Started.Format(time.RFC3339), number: true})
 		if hosts {
-			row = append(row, cell{Text: clean(run.Host)})
+			row = append(row, cell{text: clean(run.Host)})
 		}
 		values := run.Params()
 		for _, p := range params {
-			c := cell{Number: p.numbers}
+			c := cell{number: p.numbers}
 			if v, ok := values[p.name]; ok {
-				c.Text = value(v)
+				c.text = value(v)
 				if f, ok := v.(float64); ok {
-					c.Sort = sortable(f)
+					c.sort = sortable(f)
 				}
 			}
 			row = append(row, c)
 		}
-		t.Rows = append(t.Rows, row)
+		t.rows = append(t.rows, row)
 	}
 	return t
 }
 
 // rank puts results on the test data first.
 func rank(metric string) int {
-	set, _, _ := strings.Cut(metric, ".")
-	return slices.Index([]string{"test", "train"}, set) & 3 // what is neither comes last
+	switch set, _, _ := strings.Cut(metric, "."); set {
+	case wire.SetTest:
+		return 0
+	case wire.SetTrain:
+		return 1
+	}
+	return 2
 }
 
 // sortable writes a number as JavaScript reads it.
