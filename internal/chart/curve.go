@@ -100,6 +100,13 @@ func (s *Sampler) Add(step int64, value float64) {
 	}
 }
 
+// Merge takes what another Sampler has kept.
+func (s *Sampler) Merge(from *Sampler) {
+	for _, p := range from.Points() {
+		s.Add(p.Step, p.Value)
+	}
+}
+
 // reach makes room for a step that is in none of the stretches, and returns the index of its own.
 func (s *Sampler) reach(step int64, value float64) uint64 {
 	if !s.any {

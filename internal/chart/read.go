@@ -3,6 +3,8 @@ package chart
 import (
 	"maps"
 	"math"
+	"os"
+	"runtime"
 	"slices"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -22,39 +24,17 @@ const maxMetrics = 200
 // is one with those whose training it continues. A step that several of them have is taken from the last one: it was trained
 // again from an older checkpoint.
 func Read(folder outputs.Folder, index *runs.Index, run *runs.Run, only string, n int) (Metrics, error) {
-	all := map[string]*joined{}
+	all := metrics{only: only, points: n, end: map[string]int64{}, of: map[string]*joined{}}
 	for _, part := range slices.Backward(index.Chain(run)) {
 		if part.ID == "" {
 			continue // it failed before it became a run
 		}
-		var last *joined
-		var lastName string
-		err := folder.Metrics(part.ID, func(name string, step int64, value float64, _ int64) {
-			if last == nil || name != lastName {
-				j := all[name]
-				if j == nil {
-					if len(all) == maxMetrics && name != only {
-						return
-					}
-					j = &joined{least: math.MaxInt64, end: math.MaxInt64}
-					if only == "" || name == only {
-						j.sampler = NewSampler(n)
-					}
-					all[name] = j
-				}
-				last, lastName = j, name
-			}
-			last.add(step, value)
-		})
-		if err != nil {
+		if err := all.read(folder, part.ID); err != nil {
 			return Metrics{}, err
 		}
-		for _, j := range all {
-			j.end = min(j.end, j.least)
-		}
 	}
-	m := Metrics{Points: map[string][]Point{}, Names: slices.Sorted(maps.Keys(all))}
-	for name, j := range all {
+	m := Metrics{Points: map[string][]Point{}, Names: slices.Sorted(maps.Keys(all.of))}
+	for name, j := range all.of {
 		if j.sampler != nil {
 			m.Points[name] = j.sampler.Points()
 		}
@@ -62,17 +42,82 @@ func Read(folder outputs.Folder, index *runs.Index, run *runs.Run, only string, 
 	return m, nil
 }
 
-// A joined is a metric of several runs, of which the last one is read first.
+// metrics are those of several runs, of which the last one is read first.
+type metrics struct {
+	only   string
+	points int
+	end    map[string]int64 // by name: steps from here on are those of later runs
+	of     map[string]*joined
+
+	last     *joined
+	lastName string
+}
+
+// A joined is one of metrics.
 type joined struct {
 	sampler *Sampler // nil: it is not wanted
 	least   int64    // the lowest step so far
-	end     int64    // steps from here on are those of later runs
+	end     int64    // as in metrics
 }
 
-func (j *joined) add(step int64, value float64) {
-	if j.sampler == nil || step >= j.end && j.end < math.MaxInt64 {
-		return
+// enough is how many bytes of metrics are worth a goroutine.
+const enough = 4 << 20
+
+// read adds the metrics of a run.
+func (m *metrics) read(folder outputs.Folder, run string) error {
+	parts := 1
+	if info, err := os.Stat(folder.MetricsFile(run)); err == nil {
+		parts = int(min(info.Size()/enough+1, int64(runtime.GOMAXPROCS(0))))
 	}
-	j.sampler.Add(step, value)
-	j.least = min(j.least, step)
+	read := make([]*metrics, parts)
+	err := folder.MetricsParts(run, parts, func(part int) func(string, int64, float64, int64) {
+		read[part] = &metrics{only: m.only, points: m.points, end: m.end, of: map[string]*joined{}}
+		return read[part].add
+	})
+	for _, part := range read {
+		if part == nil {
+			continue
+		}
+		for name, j := range part.of {
+			have := m.of[name]
+			if have == nil {
+				m.of[name] = j
+				continue
+			}
+			have.least = min(have.least, j.least)
+			if j.sampler != nil {
+				have.sampler.Merge(j.sampler)
+			}
+		}
+	}
+	for name, j := range m.of {
+		if j.least < math.MaxInt64 {
+			m.end[name] = j.least
+		}
+	}
+	return err
+}
+
+func (m *metrics) add(name string, step int64, value float64, _ int64) {
+	if m.last == nil || name != m.lastName {
+		j := m.of[name]
+		if j == nil {
+			if len(m.of) == maxMetrics && name != m.only {
+				return
+			}
+			j = &joined{least: math.MaxInt64, end: math.MaxInt64}
+			if end, ok := m.end[name]; ok {
+				j.end = end
+			}
+			if m.only == "" || name == m.only {
+				j.sampler = NewSampler(m.points)
+			}
+			m.of[name] = j
+		}
+		m.last, m.lastName = j, name
+	}
+	if j := m.last; j.sampler != nil && (step < j.end || j.end == math.MaxInt64) {
+		j.sampler.Add(step, value)
+		j.least = min(j.least, step)
+	}
 }

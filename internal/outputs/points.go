@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
@@ -36,6 +37,57 @@ func (f Folder) Metrics(run string, each func(name string, step int64, value flo
 		return fmt.Errorf("read metrics %s: %w", file.Name(), err)
 	}
 	return nil
+}
+
+// MetricsParts is Metrics for a file that is read by several goroutines: each is asked for a function for each part of it, 0
+// to parts-1 at the most, which is called with the points of that part, while others are with theirs. Parts that follow
+// each other in the file have numbers that do.
+func (f Folder) MetricsParts(run string, parts int, each func(part int) func(name string, step int64, value float64, time int64)) error {
+	file, err := os.Open(f.MetricsFile(run))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	var readers sync.WaitGroup
+	errs := make([]error, parts)
+	from := int64(0)
+	for part := range parts {
+		to := info.Size()
+		if part < parts-1 {
+			to = lineAfter(file, max(to/int64(parts)*int64(part+1), 1))
+		}
+		if to > from {
+			call, lines := each(part), io.NewSectionReader(file, from, to-from)
+			readers.Go(func() { errs[part] = readPoints(lines, call) })
+		}
+		from = max(from, to)
+	}
+	readers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("read metrics %s: %w", file.Name(), err)
+	}
+	return nil
+}
+
+// lineAfter is where the first line begins that does so at from or later, or where the file ends.
+func lineAfter(file io.ReaderAt, from int64) int64 {
+	block := make([]byte, 4096)
+	for at := from - 1; ; {
+		n, err := file.ReadAt(block, at)
+		if end := bytes.IndexByte(block[:n], '\n'); end >= 0 {
+			return at + int64(end) + 1
+		}
+		if at += int64(n); err != nil {
+			return at
+		}
+	}
 }
 
 func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -145,4 +146,35 @@ func BenchmarkPoints(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/point")
+}
+
+// However many parts a file is read in, each point comes once, in the order of the parts.
+func TestParts(t *testing.T) {
+	f := NewFolder(t.TempDir(), "a")
+	var want []int64
+	var text []byte
+	for step := range int64(500) {
+		text = append(wire.AppendPoint(text, point(strings.Repeat("n", int(step)*31%9000+1), step, 1, 0)), '\n')
+		want = append(want, step)
+	}
+	if err := os.MkdirAll(f.RunDir("r"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, torn := range []string{"", `{"name":"n","st`} {
+		if err := os.WriteFile(f.MetricsFile("r"), append(text, torn...), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, parts := range []int{1, 2, 3, 7, 100, 5000} {
+			steps := make([][]int64, parts)
+			err := f.MetricsParts("r", parts, func(part int) func(string, int64, float64, int64) {
+				return func(_ string, step int64, _ float64, _ int64) { steps[part] = append(steps[part], step) }
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, slices.Concat(steps...)); diff != "" {
+				t.Errorf("%d parts: %s", parts, diff)
+			}
+		}
+	}
 }

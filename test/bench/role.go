@@ -32,6 +32,8 @@ func play(role string) error {
 		}
 	case "split":
 		return split(os.Getenv("BENCH_FILE"))
+	case "slurp":
+		return slurp(os.Getenv("BENCH_FILE"))
 	case "history":
 		_, err := outputs.NewFolder(os.Getenv("BENCH_FILE"), "bench").ReadHistory()
 		return err
