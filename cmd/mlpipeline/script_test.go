@@ -87,6 +87,7 @@ func TestScript(t *testing.T) {
 			"jsonl":    jsonl,
 			"order":    order,
 			"peak":     peak,
+			"picture":  picture,
 			"recode":   recode,
 			"resize":   resize,
 			"signal":   signalTo,

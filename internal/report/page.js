@@ -63,14 +63,14 @@
 			b.setAttribute("aria-pressed", String(show));
 			plot.setSeries(i + 1, {show});
 		}));
-		drawn.push({make, fit: width => plot.setSize({...size(), ...(width && {width})})});
+		drawn.push(make);
 		new ResizeObserver(() => {
 			if (plot.width !== size().width) plot.setSize(size());
 		}).observe(place);
 	};
 	for (const [id, curves] of Object.entries(data)) draw(document.getElementById(id), curves);
 
-	const again = () => drawn.forEach(d => d.make());
+	const again = () => drawn.forEach(make => make());
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 	matchMedia("print").addEventListener("change", again);
 
