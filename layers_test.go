@@ -28,7 +28,7 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"cmd/mlpipeline": {[]string{"internal/config", "internal/doctor", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/runs", "internal/starter", "internal/version", "pkg/mlp/wire"},
+	"cmd/mlpipeline": {[]string{"internal/chart", "internal/config", "internal/doctor", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/report", "internal/runs", "internal/starter", "internal/version", "pkg/mlp/wire"},
 		"the program puts everything together; nothing imports it"},
 	"internal/config":            {nil, "plain values come out of it; whoever wants them takes them"},
 	"internal/version":           {[]string{"pkg/mlp/wire"}, "what is due is computed from plain values; of the protocol it needs the form of a version"},
@@ -40,6 +40,8 @@ var rooms = map[string]struct {
 	"internal/pipeline/passport": {nil, "files with what passed; what that means for a plan is the loop's"},
 	"internal/pipeline/plugin":   {[]string{"pkg", "pkg/mlp/python", "pkg/mlp/wire"}, "from a name to a process that talks; it carries the SDK to build models with"},
 	"internal/pipeline/local":    {[]string{"internal/pipeline", "pkg/mlp/wire"}, "an executor; another is written without a look at it"},
+	"internal/chart":             {[]string{"internal/outputs", "internal/runs"}, "curves of runs, drawn without a command line"},
+	"internal/report":            {[]string{"internal/chart", "internal/outputs", "internal/runs", "pkg/mlp/wire"}, "a page about runs: it reads what others do, and writes HTML"},
 	"pkg":                        {nil, "holds the source of the SDK and nothing else"},
 	"pkg/mlp":                    {[]string{"pkg/mlp/wire"}, "what a model imports builds with an empty module cache and without the rest of the program"},
 	"pkg/mlp/python":             {nil, "holds the Python package and nothing else"},
@@ -57,6 +59,8 @@ var owners = []struct {
 	{"gopkg.in/ini.v1", []string{"internal/config"}, "the form of the configuration is known in one place"},
 	{"github.com/fsnotify/", []string{"internal/config"}, "how a change of a file is noticed is known in one place"},
 	{"go.uber.org/", []string{"internal/outputs"}, "one place writes the log; others have a logger from it"},
+	{"github.com/guptarohit/asciigraph", []string{"internal/chart"}, "how a curve is drawn is known in one place"},
+	{"golang.org/x/image/", []string{"internal/chart"}, "pictures are drawn in one place"},
 	{"github.com/gofrs/flock", []string{"internal/outputs", "internal/pipeline/passport"}, "one place each knows which files are locked: those of the outputs folder, and those in the cache that several test modes write"},
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mlpipeline/mlpipeline/internal/chart"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
 )
@@ -102,6 +104,35 @@ func completeRuns(_ *app, most int) completer {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return words(cmd, args, start)
+	}
+}
+
+// completePlot offers metrics, those that the latest runs have by step, and then runs.
+func completePlot(app *app) completer {
+	metrics := complete(func(cmd *cobra.Command, _ string) []string {
+		named, _ := cmd.Flags().GetString("project")
+		folder, _, err := openFolder(named)
+		if err != nil {
+			return nil
+		}
+		const most, small = 20, 16 << 20 // of the runs; of a file, so that nobody waits
+		index := indexOf(cmd)
+		var names []string
+		for _, r := range index.Runs[max(0, len(index.Runs)-most):] {
+			if info, err := os.Stat(folder.MetricsFile(r.ID)); err == nil && info.Size() < small {
+				m, _ := chart.Read(folder, &runs.Index{}, r, "", 1)
+				names = append(names, m.Names...)
+			}
+		}
+		slices.Sort(names)
+		return names
+	})
+	named := completeRuns(app, 0)
+	return func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return metrics(cmd, args, start)
+		}
+		return named(cmd, args, start)
 	}
 }
 

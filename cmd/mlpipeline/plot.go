@@ -50,6 +50,7 @@ or infinite. So are the "steps" and "values" that --json prints, a curve a line,
   mlpipeline plot loss softmax/baseline 20261122-2218
   mlpipeline plot accuracy --model 'vision/*' -o accuracy.svg
   mlpipeline plot loss --json | jq -c '[.version, (.values | min)]'`,
+		ValidArgsFunction: completePlot(app),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				opts.metric, opts.runs = args[0], args[1:]

@@ -6,7 +6,6 @@ import (
 	"image/png"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"testing"
 )
@@ -19,25 +18,51 @@ func wave(name string, n int64, f func(x float64) float64) Curve {
 	return Curve{name, s.Points()}
 }
 
-func TestLook(t *testing.T) {
-	curves := []Curve{
-		wave("softmax/baseline", 860, func(x float64) float64 { return 2.3*math.Exp(-5*x) + 0.02 }),
-		wave("softmax/hidden=64 <wide> & a very long name that goes on and on and on", 1200, func(x float64) float64 {
-			if x > 0.4 && x < 0.5 {
-				return math.NaN()
-			}
-			return 2.3*math.Exp(-8*x) + 0.05*math.Sin(80*x) + 0.1
-		}),
-		{"short", []Point{{1, 2}, {300, 1}, {600, 0.5}}},
+// A graph has its curve, both axes, a gap where there is one, and marks where curves could be taken for each other.
+func TestText(t *testing.T) {
+	falling := wave("falling", 1000, func(x float64) float64 { return 1 - x })
+	gap := wave("gap", 2000, func(x float64) float64 {
+		if x > 0.25 && x < 0.75 {
+			return math.NaN()
+		}
+		return 0.5
+	})
+	one := Text([]Curve{falling}, 60, 10, false)
+	lines := strings.Split(one, "\n")
+	if !strings.HasPrefix(lines[0], " 1.0 ┼") || !strings.Contains(one, "\n   0 ┤") || !strings.Contains(one, "╮") {
+		t.Errorf("the graph is\n%s", one)
 	}
-	os.Stderr.WriteString(Text(curves[:1], 80, 15, false))
-	os.Stderr.WriteString(Text(curves, 80, 15, false))
-	var b bytes.Buffer
-	SVG(&b, "loss", curves)
-	os.WriteFile("/tmp/look.svg", b.Bytes(), 0o666)
-	b.Reset()
-	PNG(&b, "loss", curves)
-	os.WriteFile("/tmp/look.png", b.Bytes(), 0o666)
+	if labels := strings.Fields(lines[len(lines)-2]); labels[0] != "1" || labels[len(labels)-1] != "1000" {
+		t.Errorf("the steps are %q", labels)
+	}
+	two := Text([]Curve{falling, gap}, 60, 10, false)
+	row := strings.Split(two, "\n")[5]
+	if !strings.HasPrefix(row, " 0.5 ") || strings.Count(row, "o") < 20 || strings.Count(row, "o") > 32 || strings.Contains(two, "─o") {
+		t.Errorf("the second curve, at 0.5, with a gap from 500 to 1500, is\n%s", two)
+	}
+	if coloured := Text([]Curve{falling, gap}, 60, 10, true); !strings.Contains(coloured, "\x1b[38;5;33m") || !strings.Contains(coloured, "\x1b[38;5;208m") {
+		t.Errorf("the colours of %q", coloured)
+	}
+}
+
+// The labels of a scale are round and tell its steps apart.
+func TestScale(t *testing.T) {
+	for _, c := range []struct {
+		low, high float64
+		want      string
+	}{
+		{0, 1, "0 0.2 0.4 0.6 0.8 1.0"}, {0.981, 0.9957, "0.980 0.985 0.990 0.995 1.000"}, {-3, 7, "-4 -2 0 2 4 6 8"}, {0, 2.5e7, "0 5e6 1e7 1.5e7 2e7 2.5e7"},
+		{5, 5, "4.4 4.6 4.8 5.0 5.2 5.4 5.6"}, {1e-9, 4e-9, "1e-9 1.5e-9 2e-9 2.5e-9 3e-9 3.5e-9 4e-9"}, {0, 0, "-1.0 -0.5 0 0.5 1.0"},
+	} {
+		s := newScale(c.low, c.high, 6)
+		var labels []string
+		for n := range s.count + 1 {
+			labels = append(labels, s.label(n))
+		}
+		if got := strings.Join(labels, " "); got != c.want {
+			t.Errorf("from %v to %v: %s, want %s", c.low, c.high, got, c.want)
+		}
+	}
 }
 
 // Whatever the values are, each form is drawn, and is what it says it is.
