@@ -39,9 +39,24 @@ func (f Folder) Metrics(run string, each func(name string, step int64, value flo
 	return nil
 }
 
-// MetricsParts is Metrics for a file that is read by several goroutines: each is asked for a function for each part of it, 0
-// to parts-1 at the most, which is called with the points of that part, while others are with theirs. Parts that follow
-// each other in the file have numbers that do.
+func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
+	return inBlocks(r, longestPoint, scanPoints, func(s *pointScanner) error {
+		for i := range s.points {
+			p := &s.points[i]
+			each(p.Name, p.Step, p.Value, p.Time)
+		}
+		return nil
+	})
+}
+
+func scanPoints(s *pointScanner, text []byte) {
+	s.points = s.points[:0]
+	s.scanAll(text, func() { s.points = append(s.points, s.Point) })
+}
+
+// MetricsParts is Metrics for those to whom the order of points does not matter: the file is read in parts, each by a
+// goroutine of its own, which asks for a function first and calls it with its points. Parts that follow each other in the
+// file have numbers that do.
 func (f Folder) MetricsParts(run string, parts int, each func(part int) func(name string, step int64, value float64, time int64)) error {
 	file, err := os.Open(f.MetricsFile(run))
 	if errors.Is(err, os.ErrNotExist) {
@@ -65,7 +80,7 @@ func (f Folder) MetricsParts(run string, parts int, each func(part int) func(nam
 		}
 		if to > from {
 			call, lines := each(part), io.NewSectionReader(file, from, to-from)
-			readers.Go(func() { errs[part] = readPoints(lines, call) })
+			readers.Go(func() { errs[part] = readPart(lines, call) })
 		}
 		from = max(from, to)
 	}
@@ -90,32 +105,14 @@ func lineAfter(file io.ReaderAt, from int64) int64 {
 	}
 }
 
-func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
-	return inBlocks(r, longestPoint, scanPoints, func(s *pointScanner) error {
-		for i := range s.points {
-			p := &s.points[i]
-			each(p.Name, p.Step, p.Value, p.Time)
-		}
-		return nil
+func readPart(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
+	var s pointScanner
+	free := make(chan *lineBlock[struct{}], 1)
+	return readBlocks(r, longestPoint, free, func(b *lineBlock[struct{}], text []byte) bool {
+		s.scanAll(text, func() { each(s.Name, s.Step, s.Value, s.Time) })
+		free <- b
+		return true
 	})
-}
-
-func scanPoints(s *pointScanner, text []byte) {
-	if s.names == nil {
-		s.names = map[string]string{}
-	}
-	s.points = s.points[:0]
-	for len(text) > 0 {
-		line := text
-		if end := bytes.IndexByte(text, '\n'); end >= 0 {
-			line, text = text[:end], text[end+1:]
-		} else { // the last one, which may be whole
-			text = nil
-		}
-		if s.scan(line) {
-			s.points = append(s.points, s.Point)
-		}
-	}
 }
 
 // A pointScanner takes points from lines. It does not allocate for one in the notation of wire.AppendPoint, unless it is
@@ -127,6 +124,29 @@ type pointScanner struct {
 	names  map[string]string
 	recent []string // names that need no escapes
 	next   int      // the one in recent to try first
+}
+
+// scanAll calls take after each point in text.
+func (s *pointScanner) scanAll(text []byte, take func()) {
+	if s.names == nil {
+		s.names = map[string]string{}
+	}
+	for len(text) > 0 {
+		if n := s.scanWhole(text); n > 0 {
+			take()
+			text = text[n:]
+			continue
+		}
+		line := text
+		if end := bytes.IndexByte(text, '\n'); end >= 0 {
+			line, text = text[:end], text[end+1:]
+		} else { // the last one, which may be whole
+			text = nil
+		}
+		if s.scan(line) {
+			take()
+		}
+	}
 }
 
 func (s *pointScanner) scan(line []byte) bool {

@@ -53,6 +53,26 @@ func FuzzPoint(f *testing.F) {
 	})
 }
 
+// Every line that scanWhole takes is one that decode takes for the same.
+func FuzzWhole(f *testing.F) {
+	for _, p := range []wire.Point{point("loss", 1, 0.5, 2), point("loss", 123456789, 2.2809280037280684, 1795385931228), point("loss", 0, -3, 0), point("a", 5, 1e300, 7)} {
+		f.Add(wire.AppendPoint(nil, p))
+	}
+	for _, line := range []string{`{"name":"loss","step":01,"value":1,"time":1}`, `{"name":"loss","step":1,"value":.5,"time":1}`, `{"name":"loss","step":1,"value":1.,"time":1}`,
+		`{"name":"loss","step":1,"value":00.5,"time":1}`, `{"name":"loss","step":1,"value":9007199254740993.5,"time":1}`, `{"name":"loss","step":1,"value":12345678901234567890123,"time":1}`,
+		`{"name":"loss","step":1,"value":0.00000000000000000000000000012,"time":1}`, `{"name":"loss","step":1,"value":-0,"time":1}`, `{"name":"loss","step":1,"value":1,"time":}`} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		fast := pointScanner{names: map[string]string{}, recent: []string{"loss", "a"}}
+		slow := pointScanner{names: map[string]string{}}
+		n := fast.scanWhole(append(append(line[:len(line):len(line)], '\n'), make([]byte, 200)...))
+		if n > 0 && (n > len(line)+1 || !slow.decode(line[:n-1]) || fast.Name != slow.Name || fast.Step != slow.Step || !sameFloat(fast.Value, slow.Value) || fast.Time != slow.Time) {
+			t.Errorf("%q: %d %+v, not %+v", line, n, fast.Point, slow.Point)
+		}
+	})
+}
+
 func TestFloats(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 300_000 {
