@@ -103,6 +103,9 @@ func TestAnythingIsDrawn(t *testing.T) {
 					t.Fatalf("%s: %v", name, err)
 				}
 			}
+			if len(curves) > 1 {
+				continue // pixels take a while
+			}
 			b.Reset()
 			if err := PNG(&b, "x<y", curves); err != nil {
 				t.Fatal(err)

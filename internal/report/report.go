@@ -449,17 +449,19 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 // choose sorts the versions of a model: the best first, then those without the metric by how late they started.
 func (r Request) choose(of []*runs.Run) []*runs.Run {
 	measure := r.Measure.For(of)
+	values := map[*runs.Run]float64{}
+	for _, run := range of {
+		if v, ok := run.Metric(measure.Metric); ok {
+			values[run] = v
+		}
+	}
 	slices.SortFunc(of, func(a, b *runs.Run) int {
-		va, hasA := a.Metric(measure.Metric)
-		vb, hasB := b.Metric(measure.Metric)
+		va, hasA := values[a]
+		vb, hasB := values[b]
 		switch {
-		case hasA && hasB && measure.Better(va, vb):
+		case hasA && (!hasB || measure.Better(va, vb)):
 			return -1
-		case hasA && hasB && measure.Better(vb, va):
-			return 1
-		case hasA != hasB && hasA:
-			return -1
-		case hasA != hasB:
+		case hasB && (!hasA || measure.Better(vb, va)):
 			return 1
 		}
 		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
