@@ -20,9 +20,11 @@ func event(kind string, n int) outputs.Event {
 		Time: outputs.Time{Time: time.Now()}, Parameters: "0123456789abcdef", Code: "fedcba9876543210",
 	}
 	if kind == outputs.Started {
-		e.Dir = "model_ckpts/softmax"
+		e.Dir, e.Order = "model_ckpts/softmax", n
+		e.Params = json.RawMessage(`{"batch_size":32,"dataloader":"*digits.Loader","epochs":20,"hidden":32,"learning_rate":0.05,"seed":1}`)
 	} else {
 		e.Step, e.Seconds = 1000, 1.5
+		e.Git = &outputs.Git{Commit: "22180d1f1f5f0df774b09f87d6d8e85ee627a23f", Branch: "main"}
 		e.Results = outputs.Results{
 			wire.SetTrain: {"accuracy": 0.987, "loss": 0.0625}, wire.SetTest: {"accuracy": 0.971, "loss": 0.0931},
 		}
