@@ -115,9 +115,10 @@ func (p Past) Read() (Event, error) {
 // lately is how many bytes at the end of a journal Lately looks at.
 const lately = 512 << 10
 
-// Lately hands each the last events of a kind of all journals. What cannot be read is passed over.
-func (f Folder) Lately(kind string, each func(Event)) {
-	start := []byte(`{"event":"` + kind + `"`)
+// Lately hands each the last events of all journals that tell of a run that has finished, with its parameters if they are known,
+// but for those that went on with what was interrupted. What cannot be read is passed over.
+func (f Folder) Lately(each func(Event)) {
+	finished, started := []byte(`{"event":"finished"`), []byte(`{"event":"started"`)
 	for _, path := range f.historyFiles() {
 		file, err := os.Open(path)
 		if err != nil {
@@ -128,9 +129,23 @@ func (f Folder) Lately(kind string, each func(Event)) {
 		}
 		text, _ := io.ReadAll(io.LimitReader(file, lately))
 		file.Close()
+		running := map[string]Event{}
 		for line := range bytes.Lines(text) {
+			ends := bytes.HasPrefix(line, finished)
 			var e Event
-			if bytes.HasPrefix(line, start) && json.Unmarshal(line, &e) == nil {
+			if !ends && !bytes.HasPrefix(line, started) || json.Unmarshal(line, &e) != nil {
+				continue
+			}
+			if !ends {
+				running[e.Run] = e
+				continue
+			}
+			start := running[e.Run]
+			delete(running, e.Run)
+			if e.Params == nil {
+				e.Params = start.Params
+			}
+			if start.Resumes == "" {
 				each(e)
 			}
 		}

@@ -269,3 +269,23 @@ func BenchmarkReadHistory(b *testing.B) {
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB-held")
 	b.ReportMetric(float64(after.Sys)/(1<<20), "MB-from-system")
 }
+
+// What went on with an interrupted run tells nothing of how long a version takes.
+func TestLately(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := openJournal(t, NewFolder(dir, "a"))
+	params := json.RawMessage(`{"epochs":3}`)
+	appendAll(t, j,
+		Event{Event: Started, Model: "m", Version: "v", Run: "1", Time: at(1), Params: params},
+		Event{Event: Interrupted, Model: "m", Version: "v", Run: "1", Time: at(2), Seconds: 9},
+		Event{Event: Started, Model: "m", Version: "v", Run: "2", Time: at(3), Params: params, Resumes: "1"},
+		Event{Event: Started, Model: "m", Version: "w", Run: "3", Time: at(4), Params: params},
+		Event{Event: Finished, Model: "m", Version: "v", Run: "2", Time: at(5), Seconds: 1},
+		Event{Event: Finished, Model: "m", Version: "w", Run: "3", Time: at(6), Seconds: 20},
+	)
+	var got []string
+	NewFolder(dir, "b").Lately(func(e Event) { got = append(got, fmt.Sprint(e.Run, " ", e.Seconds, " ", string(e.Params))) })
+	if diff := cmp.Diff([]string{`3 20 {"epochs":3}`}, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -13,7 +13,9 @@ func (p *Pipeline) build() {
 	var found []plugin.Model
 	for _, m := range p.selected() {
 		if f, err := plugin.Find(p.Project.ModelsDir, m.name); err == nil {
+			p.mu.Lock()
 			m.found = f
+			p.mu.Unlock()
 			found = append(found, f)
 		}
 	}
@@ -22,7 +24,9 @@ func (p *Pipeline) build() {
 			p.notice("%s does not build; it fails when its turn comes, unless it is mended by then", name)
 		}
 		if m := p.models[name]; result.Err == nil && m != nil {
+			p.mu.Lock()
 			m.program = result.Program
+			p.mu.Unlock()
 		}
 	}
 }

@@ -43,6 +43,7 @@ type due struct {
 	past *outputs.Past // its last run, or nil
 	// tested is how it is to its last test, when that decides whether it is due.
 	tested passport.State
+	effort effort // known once its model is opened
 }
 
 // A user of a model directory is a version, and when that was.
@@ -80,10 +81,11 @@ func (p *Pipeline) next() *run {
 			}
 			d := m.due[i]
 			p.mu.Lock()
-			if i == 0 {
-				m.due = m.due[1:] // the usual case, that costs the same however many there are
+			if i == 0 { // the usual case, that costs the same however many there are
+				m.due, m.outlook.efforts = m.due[1:], m.outlook.efforts[1:]
 			} else {
 				m.due = slices.Delete(m.due, i, i+1)
+				m.outlook.efforts = slices.Concat(m.outlook.efforts[:i], m.outlook.efforts[i+1:])
 			}
 			p.mu.Unlock()
 			if p.overtaken(m, &d) {
@@ -147,7 +149,10 @@ func (p *Pipeline) refresh(m *model) error {
 	if m.program.Fingerprint != result.Program.Fingerprint {
 		m.plan = nil // what was asked ahead was asked of other code
 	}
-	m.found, m.program, m.compared = found, result.Program, nil
+	m.compared = nil
+	p.mu.Lock()
+	m.found, m.program = found, result.Program
+	p.mu.Unlock()
 	return nil
 }
 
@@ -165,14 +170,15 @@ func (p *Pipeline) open(m *model) error {
 	p.warnShared(m)
 	p.warnOpened(m)
 	var ready []due
-	var expect mean
+	var efforts []effort
 	for _, d := range m.plan {
 		switch {
 		case d.why == version.Refused:
 			p.refused(m, d)
 		case d.why.Due():
+			d.effort = p.effort(m, d)
 			ready = append(ready, d)
-			expect = m.tests.expect(expect, d)
+			efforts = append(efforts, d.effort)
 		default:
 			p.skipped(m, d)
 		}
@@ -180,7 +186,7 @@ func (p *Pipeline) open(m *model) error {
 	m.tests.passport, m.tests.warned = nil, nil // there may be very many versions
 	p.mu.Lock()
 	m.opened, m.due, m.plan = true, ready, nil
-	m.outlook.load.tests = expect
+	m.outlook = outlook{known: true, efforts: efforts}
 	p.mu.Unlock()
 	if len(m.due) == 0 {
 		m.close(p)

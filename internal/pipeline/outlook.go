@@ -6,12 +6,12 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 )
 
-// An outlook is what is expected of a model before its turn comes and it is asked: that it tells the versions that it told
-// when it was tested last.
+// An outlook is what is expected of a model. Before its turn comes and it is asked, that is that it tells the versions that it
+// told when it was tested last.
 type outlook struct {
-	known bool
-	load  load
-	first []due // that will run, at most outputs.MaxNext
+	known   bool
+	efforts []effort // of each version that waits, in the order in which they will run; never written to, but replaced
+	first   []due    // of those, at most outputs.MaxNext
 }
 
 // lookAhead sets the outlook of each model that has not been opened.
@@ -23,21 +23,26 @@ func (p *Pipeline) lookAhead() {
 		if m.program.Path == "" {
 			continue
 		}
-		o := outlook{load: load{model: m.name}}
-		plan := slices.Values(m.plan)
-		if m.plan == nil {
-			plan = p.expected(m, p.passport(m).Versions)
+		plan := m.plan
+		if plan == nil {
+			plan = slices.Collect(p.expected(m, p.passport(m).Versions))
 		}
-		for d := range plan {
-			o.known = true
-			if !d.why.Due() {
-				continue
+		o := outlook{known: len(plan) > 0}
+		if slices.ContainsFunc(plan, func(d due) bool { return d.why.Due() }) {
+			p.forecast.recall(p.Folder)
+			for _, d := range plan {
+				seconds, test := p.forecast.before(m.name, d), m.tests.foretell(d)
+				if seconds > 0 && test > 0 { // what has run tells what the tests of the others are worth
+					p.forecast.add(m.name, effort{ofTests, test}, seconds)
+				}
+				if !d.why.Due() {
+					continue
+				}
+				if len(o.first) < outputs.MaxNext {
+					o.first = append(o.first, d)
+				}
+				o.efforts = append(o.efforts, p.effort(m, d))
 			}
-			if len(o.first) < outputs.MaxNext {
-				o.first = append(o.first, d)
-			}
-			o.load.count++
-			o.load.tests = m.tests.expect(o.load.tests, d)
 		}
 		m.tests.passport = nil // it is read again when its turn comes, and there may be very many versions
 		p.mu.Lock()
@@ -46,13 +51,14 @@ func (p *Pipeline) lookAhead() {
 	}
 }
 
-// expect adds to m how long d will take in seconds, by what it took in test mode.
-func (t *tests) expect(m mean, d due) mean {
+// foretell is how long d will take in seconds, by what its test took, or 0 when that does not tell.
+func (t *tests) foretell(d due) float64 {
 	if t.passport == nil {
-		return m
+		return 0
 	}
-	if v, ok := t.passport.Version(d.Name); ok && v.Passed != 0 && v.Steps > 0 {
-		m = mean{m.sum + v.Step*float64(v.Steps), m.n + 1}
+	v, ok := t.passport.Version(d.Name)
+	if !ok || v.Passed == 0 || v.With != 0 || uint64(v.Parameters) != d.Hash || v.Steps == 0 {
+		return 0
 	}
-	return m
+	return v.Step*float64(v.Steps) + max(0, v.Seconds-v.Step)
 }

@@ -66,7 +66,7 @@ type Pipeline struct {
 	hooks     *hooks // nil when there are none
 
 	// mu guards what follows, and besides what State looks at while the loop changes it: models, queue and running above, and
-	// of each model opened, finished and due.
+	// of each model opened, finished, due, outlook, found and program.
 	mu      sync.Mutex
 	summary Summary
 	warned  map[string]bool
@@ -203,7 +203,7 @@ func (p *Pipeline) wait() {
 		p.mu.Unlock()
 		switch r.Status {
 		case outputs.Finished:
-			p.forecast.add(r.Model, r.Seconds)
+			p.forecast.finished(r)
 		case outputs.Failed:
 			p.failed(Failure{r.ID, r.Model, r.Version, r.Failure.Cause})
 		}

@@ -20,7 +20,7 @@ func (p *Pipeline) State() outputs.Status {
 		Host: p.Folder.Host, PID: os.Getpid(), User: p.User, Command: strings.Join(os.Args, " "), Jobs: p.Jobs,
 		Stopping: [...]string{"", "finishing", "stopping", "killing"}[p.Stop.Level()],
 	}
-	next, loads := p.look(&s, now)
+	next, running, loads := p.look(&s, now)
 	for _, w := range next {
 		n := outputs.Next{Model: w.model.name}
 		if w.due.Version != nil {
@@ -28,21 +28,19 @@ func (p *Pipeline) State() outputs.Status {
 		}
 		s.Next = append(s.Next, n)
 	}
-	if len(s.Running)+len(loads) > 0 {
-		p.forecast.recall(p.Folder)
-		s.Queue.Ends = p.forecast.ends(now, p.Jobs, s.Running, loads)
-	}
+	s.Queue.Ends = p.forecast.ends(now, p.Jobs, running, loads)
 	return s
 }
 
-// A waiting is a version whose turn will come or, with an empty due, a model that has not been asked for its versions.
+// A waiting is a version whose turn will come or, with an empty due, a model that has not been asked for its versions. Of the
+// model it has a copy of what the reason for a version takes: the loop goes on.
 type waiting struct {
 	model *model
 	due   due
 }
 
-// look takes into s what the loop knows, and returns what waits: the first, and how much of each model.
-func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, loads []load) {
+// look takes into s what the loop knows, and returns what waits: the first, and how much of each model; and what runs.
+func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, running []ongoing, loads []load) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Started = outputs.Time{Time: p.started}
@@ -53,12 +51,15 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, loads
 	}
 	for r := range p.running {
 		if l, ok := r.live.look(now); ok {
-			s.Running = append(s.Running, l)
+			running = append(running, ongoing{l, r.due.effort})
 		}
 	}
-	slices.SortFunc(s.Running, func(a, b outputs.Live) int {
+	slices.SortFunc(running, func(a, b ongoing) int {
 		return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Run, b.Run))
 	})
+	for _, r := range running {
+		s.Running = append(s.Running, r.Live)
+	}
 	for _, name := range p.queue {
 		m := p.models[name]
 		if m == nil || m.finished || !p.Models.Has(name) {
@@ -68,24 +69,24 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, loads
 		switch {
 		case m.opened:
 			first = m.due
-			loads = append(loads, load{name, len(m.due), m.outlook.load.tests})
+			fallthrough
 		case m.outlook.known:
-			loads = append(loads, m.outlook.load)
+			loads = append(loads, load{name, m.outlook.efforts})
 		default:
 			s.Queue.Unknown++
 			first = []due{{}}
 		}
 		for _, d := range first[:min(len(first), outputs.MaxNext-len(next))] {
-			next = append(next, waiting{m, d})
+			next = append(next, waiting{&model{name: name, found: m.found, program: m.program}, d})
 		}
 	}
 	for _, l := range loads {
-		s.Queue.Waiting += l.count
+		s.Queue.Waiting += len(l.efforts)
 	}
 	if p.Stop.Level() > Going {
-		return nil, nil // what waits will not run in this call
+		return nil, running, nil // what waits will not run in this call
 	}
-	return next, loads
+	return next, running, loads
 }
 
 // reasons remembers why the versions that come next are due: to find out can take reading files.

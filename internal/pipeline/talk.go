@@ -38,7 +38,11 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
-	t.Code = func(files map[string]string) { m.program.Load(p.Project.ModelsDir, files) }
+	t.Code = func(files map[string]string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		m.program.Load(p.Project.ModelsDir, files)
+	}
 	t.printed.emit = func(level, line string) {
 		p.report(Report{Event: RunPrinted, Model: m.name, Message: line, Level: level})
 	}
