@@ -88,7 +88,11 @@ func runLogs(app *app, opts logsOptions, args []string) error {
 		f.say(what + ", and nothing has run yet")
 	default:
 		last := index.Runs[len(index.Runs)-1]
-		f.say(fmt.Sprintf("%s; the last run, %s (%s), %s %s", what, outputs.Clean(last.Name()), outputs.Clean(last.ID), last.Status, moment(last.Ended, time.Now())))
+		when := " " + moment(last.Ended, time.Now())
+		if last.Ended.IsZero() {
+			when = ": " + last.Error // it was killed, and nobody knows when
+		}
+		f.say(fmt.Sprintf("%s; the last run, %s (%s), %s%s", what, outputs.Clean(last.Name()), outputs.Clean(last.ID), last.Status, outputs.Clean(when)))
 		f.add(last, opts)
 	}
 	return f.follow()

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +47,9 @@ const (
 // hearsay is how old what is heard of another machine may be to be taken for what is so.
 const hearsay = time.Minute
 
+// silence is how old what an execution on this machine says of itself is at most, unless it is stopped or cannot write.
+const silence = 5 * time.Second
+
 // A hostStatus is what is known of the last execution on one host.
 type hostStatus struct {
 	outputs.Status
@@ -55,6 +60,9 @@ type hostStatus struct {
 
 	here bool
 }
+
+// stale is how much later than a status file the journal of its host is written to at most.
+const stale = 100 * time.Millisecond
 
 func runStatus(app *app, named string, asJSON bool) error {
 	folder, _, err := openFolder(named)
@@ -82,11 +90,7 @@ func runStatus(app *app, named string, asJSON bool) error {
 		if len(lines) > 0 {
 			lines = append(lines, "")
 		}
-		text, err := h.lines(folder, time.Now())
-		if err != nil {
-			return err
-		}
-		lines = append(lines, text...)
+		lines = append(lines, h.lines(time.Now())...)
 	}
 	if len(hosts) == 0 {
 		line, err := noStatus(folder)
@@ -143,6 +147,23 @@ func hostStatuses(folder outputs.Folder, now time.Time) ([]hostStatus, error) {
 		}
 		add(h)
 	}
+	var index *runs.Index
+	for i := range hosts {
+		h := &hosts[i]
+		if h.State == stateRunning {
+			continue
+		}
+		if info, err := os.Stat(outputs.NewFolder(folder.Dir, h.Host).HistoryFile()); err != nil || h.State == stateEnded && info.ModTime().Sub(h.Updated.Time) < stale {
+			continue
+		}
+		if index == nil {
+			if index, err = runs.Read(folder); err != nil {
+				return nil, err
+			}
+		}
+		h.know(index)
+		h.Age = max(0, now.Sub(h.Updated.Time).Seconds())
+	}
 	for host, pid := range locks {
 		h := hostStatus{State: stateRunning, Silent: true}
 		h.Host, h.PID, h.Started.Time, h.Updated.Time = host, pid, heldSince(folder.Holder(host)), now
@@ -150,6 +171,64 @@ func hostStatuses(folder outputs.Folder, now time.Time) ([]hostStatus, error) {
 		add(h)
 	}
 	return hosts, nil
+}
+
+// know sets right what a status that was not written to the end says, by what the journal knows of the last execution.
+func (h *hostStatus) know(index *runs.Index) {
+	var last *runs.Execution
+	for _, e := range index.Executions {
+		if e.Host == h.Host {
+			last = e
+		}
+	}
+	if last == nil {
+		return // an early journal
+	}
+	if last.PID != h.PID || last.Began.Before(h.Started.Time) || last.Began.After(h.Updated.Time) {
+		if last.Began.Before(h.Updated.Time) {
+			return // that it has begun could not be written
+		}
+		h.Status = outputs.Status{Format: h.Format, Host: h.Host, PID: last.PID, Command: last.Command, Started: outputs.Time{Time: last.Began}, Updated: outputs.Time{Time: last.Began}}
+	}
+	running := h.Running
+	h.Running, h.Failures = nil, nil
+	h.Queue.Finished, h.Queue.Failed, h.Queue.Interrupted = 0, 0, 0
+	for _, r := range last.Runs {
+		switch {
+		case r.Status == runs.Finished:
+			h.Queue.Finished++
+		case r.Status == runs.Failed:
+			h.Queue.Failed++
+			h.Failures = append(h.Failures, outputs.Fault{Run: r.ID, Model: r.Model, Version: r.Version, Cause: r.Error})
+		case r.Error != runs.Killed:
+			h.Queue.Interrupted++
+		default:
+			live := outputs.Live{Run: r.ID, Model: r.Model, Version: r.Version, Started: outputs.Time{Time: r.Started}}
+			if i := slices.IndexFunc(running, func(l outputs.Live) bool { return l.Run == r.ID }); i >= 0 {
+				live = running[i]
+				live.Rate, live.Left = 0, 0
+			}
+			h.Running = append(h.Running, live)
+		}
+		for _, t := range []time.Time{r.Started, r.Ended} {
+			if t.After(h.Updated.Time) {
+				h.Updated.Time = t
+			}
+		}
+	}
+	h.Failures = h.Failures[max(0, len(h.Failures)-outputs.MaxNext):]
+	h.Queue.Running = len(h.Running)
+	if last.Ended.IsZero() {
+		h.State, h.Ended = stateKilled, nil
+		if !h.here {
+			h.State = stateUnknown
+		}
+		return
+	}
+	h.State, h.Ended, h.Running, h.Next = stateEnded, &outputs.Time{Time: last.Ended}, nil, nil
+	if last.Tally != nil {
+		h.Queue = *last.Tally
+	}
 }
 
 // holderParts fits what stands before the command in the text of a lock; see holder.
@@ -187,7 +266,7 @@ func noStatus(folder outputs.Folder) (string, error) {
 }
 
 // lines say what is known of h, for people.
-func (h hostStatus) lines(folder outputs.Folder, now time.Time) ([]string, error) {
+func (h hostStatus) lines(now time.Time) []string {
 	host, command := outputs.Clean(h.Host), outputs.Clean(h.Command)
 	var first string
 	running := "running:"
@@ -206,9 +285,9 @@ func (h hostStatus) lines(folder outputs.Folder, now time.Time) ([]string, error
 	}
 	lines := []string{first}
 	if h.Silent {
-		return append(lines, "it has written nothing yet; called with -n it never does"), nil
+		return append(lines, "it has written nothing yet; called with -n it never does")
 	}
-	if h.State == stateRunning && !h.here {
+	if h.State == stateRunning && (!h.here || h.Age > silence.Seconds()) {
 		lines = append(lines, "as of "+moment(h.Updated.Time, now))
 	}
 	lines = append(lines, "queue: "+h.queue(now))
@@ -221,24 +300,15 @@ func (h hostStatus) lines(folder outputs.Folder, now time.Time) ([]string, error
 		}
 	}
 	var items []string
-	seen := map[string]bool{}
 	for _, r := range h.Running {
+		if h.State != stateRunning && r.Phase == "" { // nothing more is known of it
+			items = append(items, fmt.Sprintf("%s: since %s", outputs.Clean(pipeline.Name(r.Model, r.Version)), moment(r.Started.Time, now)))
+			continue
+		}
 		if h.State != stateRunning {
 			r.Rate, r.Left = 0, 0
 		}
 		items = append(items, runText(r, now))
-		seen[r.Run] = true
-	}
-	if h.State == stateKilled {
-		lost, err := lostRuns(folder, h.Status)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range lost {
-			if !seen[r.ID] { // started within the last second
-				items = append(items, fmt.Sprintf("%s: since %s", outputs.Clean(r.Name()), moment(r.Started, now)))
-			}
-		}
 	}
 	list(running, items)
 	items = nil
@@ -266,7 +336,7 @@ func (h hostStatus) lines(folder outputs.Folder, now time.Time) ([]string, error
 		items = append(items, text)
 	}
 	list("failed:", items)
-	return lines, nil
+	return lines
 }
 
 // queue says how far the queue is.
@@ -308,31 +378,12 @@ func (h hostStatus) queue(now time.Time) string {
 		text += "; stopping: what is running is asked to save and stop"
 	case h.Stopping == "killing":
 		text += "; stopping: what is running is killed"
+	case q.Ends != nil && q.Unknown > 0:
+		text += "; ends after " + moment(q.Ends.Time, now)
 	case q.Ends != nil:
 		text += "; ends about " + moment(q.Ends.Time, now)
 	}
 	return text
-}
-
-// lostRuns returns the runs that were going on when an execution was killed.
-func lostRuns(folder outputs.Folder, s outputs.Status) ([]*runs.Run, error) {
-	index, err := runs.Read(folder)
-	if err != nil {
-		return nil, err
-	}
-	var lost []*runs.Run
-	for _, e := range index.Executions {
-		if e.Host != s.Host || e.PID != s.PID {
-			continue
-		}
-		lost = nil
-		for _, r := range e.Runs {
-			if r.Error == runs.Killed {
-				lost = append(lost, r)
-			}
-		}
-	}
-	return lost, nil
 }
 
 // runText says how far a run is.

@@ -109,6 +109,7 @@ func (f Folder) WriteStatus(s Status) error {
 		err = os.Rename(f.StatusFile()+".new", f.StatusFile())
 	}
 	if err != nil {
+		_ = os.Remove(f.StatusFile() + ".new")
 		return fmt.Errorf("write status: %w", err)
 	}
 	return nil
