@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"sync"
 
@@ -45,14 +46,15 @@ func bestsOf(p *pipeline.Pipeline) func(*pipeline.Summary) []best {
 	}
 }
 
-// bestOf returns the best version of each model in the last execution of folder, which has just ended.
+// bestOf returns the best version of each model in the execution of this process, which has just ended.
 func bestOf(folder outputs.Folder, measure runs.Measure) []best {
 	index, err := runs.Read(folder)
 	if err != nil {
 		return nil
 	}
 	for i := len(index.Executions) - 1; i >= 0; i-- {
-		if e := index.Executions[i]; e.Host == folder.Host {
+		// Not the latest, should the clock have been put back since the one before.
+		if e := index.Executions[i]; e.Host == folder.Host && e.PID == os.Getpid() {
 			var all []best
 			now, before := index.Split(e)
 			for _, b := range runs.Best(measure, now, before) {

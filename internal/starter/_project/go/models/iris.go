@@ -55,7 +55,10 @@ type softmax struct {
 
 // Setup is called first. It starts a new model, or takes up the one that an interrupted run has left in run.Dir.
 func (m *softmax) Setup(_ context.Context, run *mlp.Run) error {
-	seed := run.Version.Params["seed"].(int)
+	seed, ok := run.Version.Params["seed"].(int)
+	if !ok {
+		return fmt.Errorf("seed is %v, which is no whole number", run.Version.Params["seed"])
+	}
 	*m = softmax{seed: uint64(seed)}
 	if err := m.load(run.Dir); err != nil {
 		return err
