@@ -20,13 +20,16 @@ import (
 
 // A screen shows what happens: results on standard output, as text or JSON; progress, warnings and failures in full on
 // standard error. On a terminal what runs now stands below all that. It is safe for use by several goroutines, and keeps none
-// of them waiting: a terminal that is frozen, or a pipe that nobody reads for a while, must not hold up the night.
+// of them waiting: a terminal that is frozen, or a pipe that nobody reads for a while, must not hold up the night. Only what
+// models print in test mode, which may be more than there is memory, waits until there is room for it.
 type screen struct {
-	mu     sync.Mutex
-	queue  []func()      // what is to be shown
-	closed chan struct{} // nothing more comes into the queue
-	more   chan struct{} // something has come into it
-	shown  chan struct{} // closed when all has been shown
+	mu      sync.Mutex
+	room    sync.Cond     // printed has become less
+	printed int           // bytes in queue that models have printed
+	queue   []func()      // what is to be shown
+	closed  chan struct{} // nothing more comes into the queue
+	more    chan struct{} // something has come into it
+	shown   chan struct{} // closed when all has been shown
 
 	// The rest belongs to the goroutine of show.
 	out       io.Writer
@@ -53,6 +56,7 @@ func newScreen(app *app, opts options, state func() outputs.Status) *screen {
 		lost:   func(error) {},
 		closed: make(chan struct{}), more: make(chan struct{}, 1), shown: make(chan struct{}),
 	}
+	s.room.L = &s.mu
 	outTerminal, errTerminal := isTerminal(app.stdout), isTerminal(app.stderr)
 	s.typed = errTerminal
 	plain := os.Getenv("NO_COLOR") != ""
@@ -94,7 +98,8 @@ func (s *screen) show() {
 		}
 		s.mu.Lock()
 		queue := s.queue
-		s.queue = nil
+		s.queue, s.printed = nil, 0
+		s.room.Broadcast()
 		s.mu.Unlock()
 		for _, f := range queue {
 			f()
@@ -119,6 +124,21 @@ func (s *screen) later(f func()) {
 	case s.more <- struct{}{}:
 	default: // show is about to look
 	}
+}
+
+const (
+	maxPrinted = 1 << 20 // bytes that models have printed are kept until they can be shown
+	reportSize = 500     // bytes that a report takes besides
+)
+
+// wait waits until there is room for so much that a model has printed.
+func (s *screen) wait(size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.printed > maxPrinted {
+		s.room.Wait()
+	}
+	s.printed += size
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
@@ -182,6 +202,8 @@ func (s *screen) report(r pipeline.Report) {
 	switch {
 	case r.Event == pipeline.RunPrinted && !(s.test && s.events):
 		return
+	case r.Event == pipeline.RunPrinted:
+		s.wait(len(r.Message) + reportSize)
 	case r.Summary != nil:
 		summary := *r.Summary
 		r.Summary = &summary
