@@ -130,6 +130,9 @@ func (f Folder) ReadStatuses() ([]Status, error) {
 		}
 		path := filepath.Join(f.Dir, e.Name())
 		text, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // one that was about to replace another
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read status: %w", err)
 		}
