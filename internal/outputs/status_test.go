@@ -11,7 +11,7 @@ func TestReadStatusesWhileWritten(t *testing.T) {
 	written := make(chan error)
 	go func() {
 		var err error
-		for i := 0; i < 3000 && err == nil; i++ {
+		for i := 0; i < 500 && err == nil; i++ {
 			err = f.WriteStatus(Status{Host: "h", PID: i})
 		}
 		written <- err
