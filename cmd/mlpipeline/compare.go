@@ -3,10 +3,8 @@ package main
 import (
 	"bufio"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -141,7 +139,7 @@ type comparison struct {
 	runs    []*runs.Run
 	params  []string
 	metrics []string
-	values  []map[string]any // of the parameters, by run
+	values  []map[string]runs.Value // of the parameters, by run
 	results []map[string]float64
 }
 
@@ -187,25 +185,13 @@ func (c *comparison) differs(value func(i int) string) bool {
 // param is the value of a parameter of run i, empty when it has none.
 func (c *comparison) param(i int, name string, exact bool) string {
 	value, ok := c.values[i][name]
-	if !ok {
+	switch {
+	case !ok:
 		return ""
+	case exact:
+		return value.String()
 	}
-	return paramText(value, exact)
-}
-
-// paramText writes the value of a parameter, a text without quotes.
-func paramText(value any, exact bool) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case float64:
-		if exact {
-			return strconv.FormatFloat(v, 'g', -1, 64)
-		}
-		return shortNumber(v)
-	}
-	text, _ := json.Marshal(value)
-	return string(text)
+	return value.Short()
 }
 
 func (c *comparison) metric(i int, name string, exact bool) string {
@@ -214,21 +200,9 @@ func (c *comparison) metric(i int, name string, exact bool) string {
 	case !ok:
 		return ""
 	case exact:
-		return exactNumber(value)
+		return runs.Exact(value)
 	}
-	return shortNumber(value)
-}
-
-// exactNumber writes a number so that it is read back as the same.
-func exactNumber(v float64) string {
-	switch text := strconv.FormatFloat(v, 'g', -1, 64); text {
-	case "+Inf":
-		return "Infinity"
-	case "-Inf":
-		return "-Infinity"
-	default:
-		return text
-	}
+	return runs.Short(value)
 }
 
 // rows calls each with the titles, and then with the cells of each run.

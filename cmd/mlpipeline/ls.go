@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -275,8 +273,8 @@ func (l *runList) row(cells []string, r *runs.Run, param string, metrics []strin
 	cells = append(cells[:0], orDash(cellText(id)), l.when(r.Started), tookText(r), r.Status, cellText(r.Name()))
 	if param != "" {
 		text := "-"
-		if value, ok := r.Params()[param]; ok {
-			text = paramText(value, false)
+		if value, ok := r.Param(param); ok {
+			text = value.Short()
 		}
 		cells = append(cells, cellText(text))
 	}
@@ -284,7 +282,7 @@ func (l *runList) row(cells []string, r *runs.Run, param string, metrics []strin
 	for range metrics {
 		cells = append(cells, "-")
 	}
-	r.Values(metrics, func(i int, v float64) { cells[first+i] = shortNumber(v) })
+	r.Values(metrics, func(i int, v float64) { cells[first+i] = runs.Short(v) })
 	if hosts {
 		cells = append(cells, cellText(r.Host))
 	}
@@ -321,20 +319,6 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// shortNumber writes a number with five significant digits, and whole numbers whole.
-func shortNumber(v float64) string {
-	if a := math.Abs(v); a >= 1e5 && a < 1e15 || a < 1e15 && v == math.Trunc(v) {
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-	switch {
-	case math.IsInf(v, 1):
-		return "Infinity"
-	case math.IsInf(v, -1):
-		return "-Infinity"
-	}
-	return strconv.FormatFloat(v, 'g', 5, 64)
 }
 
 // statusColour is the colour of a status on a terminal.

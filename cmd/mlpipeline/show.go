@@ -160,7 +160,7 @@ func (s *shown) collect() error {
 	params := &table{columns: []tableColumn{{}, {}}}
 	values := r.Params()
 	for _, name := range sortedKeys(values) {
-		params.cells = append(params.cells, cellText(name), cellText(paramText(values[name], true)))
+		params.cells = append(params.cells, cellText(name), cellText(values[name].String()))
 	}
 	s.section("parameters", params)
 	s.section("results", s.results())
@@ -289,7 +289,7 @@ func (s *shown) results() *table {
 		for _, set := range sets {
 			text := "-"
 			if v, ok := all[set+"."+name]; ok {
-				text = exactNumber(v)
+				text = runs.Exact(v)
 			}
 			t.cells = append(t.cells, text)
 		}
@@ -338,9 +338,9 @@ func (s *shown) metrics() (*table, error) {
 		}
 		low, high := "-", "-"
 		if l.points > l.nan {
-			low, high = shortNumber(l.min), shortNumber(l.max)
+			low, high = runs.Short(l.min), runs.Short(l.max)
 		}
-		t.cells = append(t.cells, cellText(name), l.draw(32), shortNumber(l.first), shortNumber(l.last), low, high, points)
+		t.cells = append(t.cells, cellText(name), l.draw(32), runs.Short(l.first), runs.Short(l.last), low, high, points)
 	}
 	if more > 0 {
 		t.cells = append(t.cells, "others", "", "", "", "", "", fmt.Sprint(more))

@@ -102,15 +102,15 @@ func sortRuns(chosen []*runs.Run, by string, measure runs.Measure) error {
 	}
 	if !metric {
 		for i, r := range chosen {
-			value, ok := r.Params()[by]
+			value, ok := r.Param(by)
 			if !ok {
 				continue
 			}
 			param = true
-			if n, ok := value.(float64); ok {
+			if n, ok := value.Number(); ok {
 				keys[i].number, keys[i].kind = n, number
 			} else {
-				keys[i].text, keys[i].kind = paramText(value, true), text
+				keys[i].text, keys[i].kind = value.String(), text
 			}
 		}
 	}

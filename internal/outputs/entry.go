@@ -22,7 +22,7 @@ type Entry struct {
 	Time                       time.Time
 	Parameters, Code           string
 
-	Params, Git, Tally  string // JSON objects, as they stand in the line
+	Params, Git, Tally  string // JSON objects, as they stand in the line; compact
 	Results             string // for EachResult
 	Dir, Resumes, Cause string
 	Step, Order         int64
@@ -220,8 +220,9 @@ func decodeEntry(line string, e *Entry) bool {
 		results = string(plain)
 	}
 	object := func(raw json.RawMessage) string {
-		if len(raw) > 0 && raw[0] == '{' {
-			return string(raw)
+		var compact bytes.Buffer
+		if len(raw) > 0 && raw[0] == '{' && json.Compact(&compact, raw) == nil {
+			return compact.String()
 		}
 		return ""
 	}
@@ -235,6 +236,29 @@ func decodeEntry(line string, e *Entry) bool {
 		e.Time = time.Time{}
 	}
 	return true
+}
+
+// EachField calls each with the names and the values, undecoded, of a compact JSON object. Of a name that occurs twice the
+// last value counts.
+func EachField(object string, each func(name, value string)) {
+	c := cursor{s: object}
+	if !c.take('{') {
+		return
+	}
+	for {
+		name, ok := c.text()
+		if !ok || !c.take(':') {
+			return
+		}
+		start := c.i
+		if !c.skip(0) {
+			return
+		}
+		each(name, c.s[start:c.i])
+		if !c.take(',') {
+			return
+		}
+	}
 }
 
 // EachResult calls each with the Results of an Entry, as long as it returns true. ResultValue takes the value.

@@ -1,10 +1,8 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,13 +73,13 @@ func (r Request) table(of []*runs.Run) table {
 		for _, name := range metrics {
 			c := cell{number: true}
 			if v, ok := results[name]; ok {
-				c.text, c.sort = short(v), sortable(v)
+				c.text, c.sort = short(v), runs.Exact(v)
 			}
 			row = append(row, c)
 		}
 		took, steps := cell{number: true}, cell{number: true}
 		if !run.Ended.IsZero() {
-			took.text, took.sort = outputs.Duration(run.Seconds), sortable(run.Seconds)
+			took.text, took.sort = outputs.Duration(run.Seconds), runs.Exact(run.Seconds)
 		}
 		if run.Step > 0 {
 			steps.text = strconv.FormatInt(run.Step, 10)
@@ -95,8 +93,8 @@ func (r Request) table(of []*runs.Run) table {
 			c := cell{number: p.numbers}
 			if v, ok := values[p.name]; ok {
 				c.text = value(v)
-				if f, ok := v.(float64); ok {
-					c.sort = sortable(f)
+				if f, ok := v.Number(); ok {
+					c.sort = runs.Exact(f)
 				}
 			}
 			row = append(row, c)
@@ -115,19 +113,6 @@ func rank(metric string) int {
 		return 1
 	}
 	return 2
-}
-
-// sortable writes a number as JavaScript reads it.
-func sortable(v float64) string {
-	switch {
-	case math.IsNaN(v):
-		return "NaN"
-	case math.IsInf(v, 1):
-		return "Infinity"
-	case math.IsInf(v, -1):
-		return "-Infinity"
-	}
-	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
 // A param is a parameter that has a column.
@@ -161,7 +146,7 @@ func differing(of []*runs.Run) (params []param, same string) {
 			}
 			s.runs++
 			s.differs = s.differs || s.text != text
-			_, number := v.(float64)
+			_, number := v.Number()
 			s.numbers = s.numbers && number
 		}
 	}
@@ -178,13 +163,8 @@ func differing(of []*runs.Run) (params []param, same string) {
 }
 
 // value writes the value of a parameter. A long one is cut.
-func value(v any) string {
-	text, ok := v.(string)
-	if !ok {
-		raw, _ := json.Marshal(v)
-		text = string(raw)
-	}
-	text = clean(text)
+func value(v runs.Value) string {
+	text := clean(v.String())
 	const most = 80
 	if runes := []rune(text); len(runes) > most {
 		text = string(runes[:most]) + "…"

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,17 +67,27 @@ func (r *Run) Name() string {
 	return r.Model + "/" + r.Version
 }
 
-// Params are the parameters of the version, as run.json has them, and its order. Numbers are float64.
-func (r *Run) Params() map[string]any {
-	params := map[string]any{}
-	json.Unmarshal([]byte(r.rawParams()), &params) // none when it is damaged
-	if params == nil {
-		params = map[string]any{}
-	}
+// Params are the parameters of the version, as run.json has them, and its order.
+func (r *Run) Params() map[string]Value {
+	params := map[string]Value{}
+	outputs.EachField(r.rawParams(), func(name, value string) { params[name] = Value(value) })
 	if _, own := params["order"]; !own && r.ordered {
-		params["order"] = float64(r.order)
+		params["order"] = Value(strconv.FormatInt(r.order, 10))
 	}
 	return params
+}
+
+// Param is one of Params. It spares decoding the others.
+func (r *Run) Param(param string) (value Value, ok bool) {
+	outputs.EachField(r.rawParams(), func(name, v string) {
+		if name == param {
+			value, ok = Value(v), true
+		}
+	})
+	if !ok && r.ordered && param == "order" {
+		return Value(strconv.FormatInt(r.order, 10)), true
+	}
+	return value, ok
 }
 
 func (r *Run) rawParams() string {
@@ -355,8 +366,13 @@ func MetricNames(runs []*Run) []string {
 func ParamNames(runs []*Run) []string {
 	seen := map[string]bool{}
 	for _, r := range runs {
-		for name := range r.Params() {
-			seen[name] = true
+		outputs.EachField(r.rawParams(), func(name, _ string) {
+			if !seen[name] {
+				seen[name] = true
+			}
+		})
+		if r.ordered {
+			seen["order"] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))

@@ -266,7 +266,7 @@ func TestParamsAndMetrics(t *testing.T) {
 	edited := ended(outputs.Failed, 3, 4, "m", "w")
 	edited.Params = []byte(`{"batch_size":3,"order":"own"}`)
 	x := read(t, journal(t, t.TempDir(), "a", start, finish, started(3, "m", "w"), edited))
-	if diff := cmp.Diff(map[string]any{"batch_size": 2.0, "params.epochs": "own", "hidden": []any{1.0, 2.0}, "order": 4.0}, x.Runs[0].Params()); diff != "" {
+	if diff := cmp.Diff(map[string]Value{"batch_size": "2", "params.epochs": `"own"`, "hidden": "[1,2]", "order": "4"}, x.Runs[0].Params()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]float64{"test.accuracy": 0.5, "training.loss": 2}, x.Runs[0].Metrics()); diff != "" {
@@ -275,7 +275,7 @@ func TestParamsAndMetrics(t *testing.T) {
 	if git := x.Runs[0].Git(); git == nil || *git != *finish.Git {
 		t.Errorf("git %v", git)
 	}
-	if got := x.Runs[1].Params()["batch_size"]; got != 3.0 || x.Runs[1].Params()["order"] != "own" || x.Runs[1].Git() != nil || len(x.Runs[1].Metrics()) > 0 {
+	if got, _ := x.Runs[1].Param("batch_size"); got != "3" || x.Runs[1].Params()["order"] != `"own"` || x.Runs[1].Git() != nil || len(x.Runs[1].Metrics()) > 0 {
 		t.Errorf("%v, %v", got, x.Runs[1].Git())
 	}
 }
@@ -343,7 +343,7 @@ func TestFormat1IsStillRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if params := done.Params(); len(params) == 0 || params["batch_size"] == nil {
+	if params := done.Params(); len(params) == 0 || params["batch_size"] == "" {
 		t.Errorf("params %v", params)
 	}
 	if git := done.Git(); git == nil || *git != *record.Code.Git {
