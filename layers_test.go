@@ -28,13 +28,14 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"cmd/mlpipeline": {[]string{"internal/chart", "internal/config", "internal/doctor", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/report", "internal/runs", "internal/starter", "internal/version", "pkg/mlp/wire"},
+	"cmd/mlpipeline": {[]string{"internal/chart", "internal/config", "internal/doctor", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/report", "internal/runs", "internal/starter", "internal/table", "internal/version", "pkg/mlp/wire"},
 		"the program puts everything together; nothing imports it"},
 	"internal/config":            {nil, "plain values come out of it; whoever wants them takes them"},
 	"internal/version":           {[]string{"pkg/mlp/wire"}, "what is due is computed from plain values; of the protocol it needs the form of a version"},
 	"internal/outputs":           {[]string{"pkg/mlp/wire"}, "it knows no processes, so that runs can be read without a pipeline; of the protocol it needs the notation of metrics"},
 	"internal/runs":              {[]string{"internal/outputs", "internal/version", "pkg/mlp/wire"}, "readers of what has run; of what is due they need the patterns that select versions"},
 	"internal/doctor":            {[]string{"internal/config", "internal/outputs", "internal/pipeline", "internal/pipeline/local", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/runs", "pkg/mlp/wire"}, "it looks at all that a night needs, and makes the plan of one"},
+	"internal/table":             {nil, "text in columns: what it says is the commands'"},
 	"internal/starter":           {nil, "holds the projects to begin with and nothing else"},
 	"internal/pipeline":          {[]string{"internal/config", "internal/outputs", "internal/pipeline/passport", "internal/pipeline/plugin", "internal/version", "pkg/mlp/wire"}, "the loop; it knows executors by an interface only"},
 	"internal/pipeline/passport": {nil, "files with what passed; what that means for a plan is the loop's"},
@@ -55,7 +56,7 @@ var owners = []struct {
 	why     string
 }{
 	{"github.com/spf13/", []string{"cmd/mlpipeline"}, "what the pipeline does can be called without a command line"},
-	{"github.com/mattn/go-runewidth", []string{"cmd/mlpipeline"}, "how wide a text is matters on the screen: results and events are plain values"},
+	{"github.com/mattn/go-runewidth", []string{"cmd/mlpipeline", "internal/table"}, "how wide a text is matters on the screen: results and events are plain values"},
 	{"gopkg.in/ini.v1", []string{"internal/config"}, "the form of the configuration is known in one place"},
 	{"github.com/fsnotify/", []string{"internal/config"}, "how a change of a file is noticed is known in one place"},
 	{"go.uber.org/", []string{"internal/outputs"}, "one place writes the log; others have a logger from it"},

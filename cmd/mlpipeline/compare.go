@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -12,13 +13,16 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/internal/table"
 )
 
 type compareOptions struct {
 	project string
 	filterOptions
 	onlyChanged bool
+	columns     []string
 	sortBy      string
+	reverse     bool
 	top         int
 	format      string
 	json        bool
@@ -35,13 +39,17 @@ func newCompare(app *app) *cobra.Command {
 leave, newest first. RUN is an id, a unique beginning of one, model/version for the latest run of that version, or model
 for the latest run of that model.
 
---sort-by takes a metric (the best first), a parameter (from low to high) or a column of ls. --top N keeps the first N; without
---sort-by they are the best by the metric of mlp.config, else by test.accuracy or what the runs have instead.
+--sort-by takes a metric (the best first), a parameter (from low to high) or a column of ls; --reverse turns that round. --top N
+keeps the first N; without --sort-by they are the best by the metric of mlp.config, else by test.accuracy or what the runs
+have instead. --columns names the parameters and metrics to show, or patterns of them. --where is that of ls.
+
+With --format csv numbers are written in full, and host, start, seconds and commit stand beside each run.
 
 On a terminal two or three runs that have no room side by side are shown one a column, and more runs in several tables
 below each other.`,
 		Example: `  mlpipeline compare softmax/baseline softmax/wide
   mlpipeline compare --model softmax --only-changed --sort-by test.accuracy --top 10
+  mlpipeline compare --columns 'learning_rate,test.*' --where 'epochs>=20'
   mlpipeline compare --since 1w --format csv > week.csv`,
 		ValidArgsFunction: completeRuns(app, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +62,9 @@ below each other.`,
 	projectFlag(cmd, &opts.project)
 	opts.flags(cmd)
 	flags.BoolVar(&opts.onlyChanged, "only-changed", false, "leave out parameters and metrics that are the same in all")
+	flags.StringSliceVar(&opts.columns, "columns", nil, "show the parameters and metrics `NAMES`, with commas between; patterns fit")
 	flags.StringVar(&opts.sortBy, "sort-by", "", "sort by metric, parameter or column `NAME`")
+	flags.BoolVar(&opts.reverse, "reverse", false, "the other way round; without --sort-by oldest first")
 	flags.IntVar(&opts.top, "top", 0, "show the first `N`")
 	flags.StringVar(&opts.format, "format", "table", "`FORMAT`: table, csv, md or json")
 	flags.BoolVar(&opts.json, "json", false, "the same as --format json: runs, one a line")
@@ -67,6 +77,8 @@ func (o *compareOptions) check(named []string) error {
 		return usageError{&hintError{errors.New("--top takes a number from 1"), "mlpipeline compare --top 10"}}
 	case !slices.Contains(formats, o.format):
 		return unknown("format", o.format, formats)
+	case o.json && o.format != "table" && o.format != "json":
+		return usageError{&hintError{fmt.Errorf("--json does not go with --format %s", o.format), "write one of them"}}
 	case len(named) > 0 && o.given():
 		return usageError{&hintError{errors.New("runs are named, and there are filters"), "name runs, or leave them to the filters"}}
 	}
@@ -97,19 +109,19 @@ func runCompare(app *app, opts compareOptions, named []string) error {
 	}
 	if len(named) == 0 {
 		chosen = index.Select(filter)
-		slices.Reverse(chosen)
 	}
 	if len(chosen) == 0 {
-		sayNone(app, index)
-		return nil
+		return opts.none(app, index, filter)
 	}
 	measure := measureOf(project)
 	by := opts.sortBy
 	if by == "" && opts.top > 0 {
 		by = measure.For(chosen).Metric
 	}
-	if by != "" {
-		if err := sortRuns(chosen, by, measure); err != nil {
+	if len(named) == 0 || by != "" || opts.reverse {
+		if len(named) > 0 && by == "" { // as they are named
+			slices.Reverse(chosen)
+		} else if err := sortRuns(chosen, by, measure, opts.reverse); err != nil {
 			return err
 		}
 	}
@@ -119,7 +131,10 @@ func runCompare(app *app, opts compareOptions, named []string) error {
 	if opts.json || opts.format == "json" {
 		return printRows(app, chosen)
 	}
-	c := newComparison(chosen, opts.onlyChanged)
+	c, err := newComparison(chosen, opts.columns, opts.onlyChanged)
+	if err != nil {
+		return err
+	}
 	switch opts.format {
 	case "csv":
 		return c.csv(app)
@@ -137,198 +152,180 @@ func runCompare(app *app, opts compareOptions, named []string) error {
 // A comparison is runs with the values of their parameters and metrics.
 type comparison struct {
 	runs    []*runs.Run
-	params  []string
-	metrics []string
-	values  []map[string]runs.Value // of the parameters, by run
-	results []map[string]float64
+	names   []string // of parameters and metrics
+	params  []map[string]runs.Value
+	metrics []map[string]float64
 }
 
-// newComparison leaves out ORDER, which says when a version ran and not what it was.
-func newComparison(chosen []*runs.Run, onlyChanged bool) *comparison {
+// newComparison takes what fits the patterns, or all but ORDER, which says when a version ran and not what it was.
+func newComparison(chosen []*runs.Run, patterns []string, onlyChanged bool) (*comparison, error) {
 	c := &comparison{runs: chosen}
-	names, metrics := map[string]bool{}, map[string]bool{}
-	for _, r := range chosen {
-		params, results := r.Params(), r.Metrics()
-		c.values, c.results = append(c.values, params), append(c.results, results)
-		for name := range params {
-			names[name] = true
+	params, metrics := map[string]bool{}, map[string]bool{}
+	for i, r := range chosen {
+		c.params, c.metrics = append(c.params, r.Params()), append(c.metrics, r.Metrics())
+		for name := range c.params[i] {
+			params[name] = true
 		}
-		for name := range results {
+		for name := range c.metrics[i] {
 			metrics[name] = true
+			delete(params, name)
 		}
 	}
-	delete(names, "order")
-	for _, name := range sortedKeys(names) {
-		if !onlyChanged || c.differs(func(i int) string { return c.param(i, name, true) }) {
-			c.params = append(c.params, name)
+	if len(patterns) == 0 {
+		delete(params, "order")
+	}
+	c.names = append(sortedKeys(params), sortedKeys(metrics)...)
+	if len(patterns) > 0 {
+		var err error
+		if c.names, err = matching(patterns, c.names); err != nil {
+			return nil, err
 		}
 	}
-	for _, name := range sortedKeys(metrics) {
-		if !onlyChanged || c.differs(func(i int) string { return c.metric(i, name, true) }) {
-			c.metrics = append(c.metrics, name)
-		}
+	if onlyChanged {
+		c.names = slices.DeleteFunc(c.names, c.same)
 	}
-	return c
+	return c, nil
 }
 
-// differs reports whether a value is not the same in all runs.
-func (c *comparison) differs(value func(i int) string) bool {
-	first := value(0)
+// same reports whether a value is the same in all runs.
+func (c *comparison) same(name string) bool {
 	for i := range c.runs {
-		if value(i) != first {
-			return true
+		if c.value(i, name, true) != c.value(0, name, true) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// param is the value of a parameter of run i, empty when it has none.
-func (c *comparison) param(i int, name string, exact bool) string {
-	value, ok := c.values[i][name]
+// value is that of a metric or a parameter of run i, empty when it has none.
+func (c *comparison) value(i int, name string, exact bool) string {
+	metric, isMetric := c.metrics[i][name]
+	param, isParam := c.params[i][name]
 	switch {
-	case !ok:
-		return ""
-	case exact:
-		return value.String()
+	case isMetric && exact:
+		return runs.Exact(metric)
+	case isMetric:
+		return runs.Short(metric)
+	case isParam && exact:
+		return param.String()
+	case isParam:
+		return param.Short()
 	}
-	return value.Short()
+	return ""
 }
 
-func (c *comparison) metric(i int, name string, exact bool) string {
-	value, ok := c.results[i][name]
-	switch {
-	case !ok:
-		return ""
-	case exact:
-		return runs.Exact(value)
-	}
-	return runs.Short(value)
-}
-
-// rows calls each with the titles, and then with the cells of each run.
-func (c *comparison) rows(exact bool, each func(cells []string)) {
-	titles := append([]string{"id", "model", "version", "status"}, c.params...)
-	each(append(titles, c.metrics...))
-	for i, r := range c.runs {
-		cells := []string{r.ID, r.Model, r.Version, r.Status}
-		for _, name := range c.params {
-			cells = append(cells, c.param(i, name, exact))
-		}
-		for _, name := range c.metrics {
-			cells = append(cells, c.metric(i, name, exact))
-		}
-		each(cells)
-	}
-}
-
-// csv writes what RFC 4180 says. On a terminal it is cleaned; a file has names as they are.
+// csv writes comma-separated values with all that tells runs apart. On a terminal it is cleaned; a file has names as they are.
 func (c *comparison) csv(app *app) error {
 	w := csv.NewWriter(app.stdout)
-	w.UseCRLF = true
-	c.rows(true, func(cells []string) {
+	clean := isTerminal(app.stdout)
+	row := func(cells []string) {
 		for i := range cells {
-			if isTerminal(app.stdout) {
+			if clean {
 				cells[i] = outputs.Clean(cells[i])
 			}
 		}
 		w.Write(cells)
-	})
+	}
+	row(append([]string{"id", "model", "version", "status", "host", "started", "seconds", "git"}, c.names...))
+	for i, r := range c.runs {
+		started, seconds := "", ""
+		if !r.Started.IsZero() {
+			started = r.Started.UTC().Format("2006-01-02T15:04:05.000Z")
+		}
+		if !r.Ended.IsZero() {
+			seconds = runs.Exact(r.Seconds)
+		}
+		cells := []string{r.ID, r.Model, r.Version, r.Status, r.Host, started, seconds, gitText(r.Git(), false)}
+		for _, name := range c.names {
+			cells = append(cells, c.value(i, name, true))
+		}
+		row(cells)
+	}
 	w.Flush()
 	return w.Error()
 }
 
+// escapeMarkdown keeps what stands in a cell from being taken for more than text.
+var escapeMarkdown = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", "&", "&amp;", "*", `\*`, "`", "\\`", "[", `\[`)
+
 func (c *comparison) markdown(app *app) error {
 	w := bufio.NewWriter(app.stdout)
-	titles := true
-	c.rows(false, func(cells []string) {
+	row := func(cells ...string) {
 		for _, text := range cells {
-			w.WriteString("| " + strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", "&", "&amp;").Replace(cellText(text)) + " ")
+			w.WriteString("| " + text + " ")
 		}
 		w.WriteString("|\n")
-		if !titles {
-			return
+	}
+	text := func(s string) string { return escapeMarkdown.Replace(oneLine(s)) }
+	titles, lines := []string{"id", "model", "version", "status"}, []string{"---", "---", "---", "---"}
+	for _, name := range c.names {
+		titles, lines = append(titles, text(name)), append(lines, "---:")
+	}
+	row(titles...)
+	row(lines...)
+	for i, r := range c.runs {
+		cells := []string{text(r.ID), text(r.Model), text(r.Version), r.Status}
+		for _, name := range c.names {
+			cells = append(cells, text(c.value(i, name, false)))
 		}
-		titles = false
-		for i := range cells {
-			if i < 4 {
-				w.WriteString("| --- ")
-			} else {
-				w.WriteString("| ---: ")
-			}
-		}
-		w.WriteString("|\n")
-	})
+		row(cells...)
+	}
 	return w.Flush()
 }
 
 // text writes a table for people, to a terminal of a width unless that is 0.
 func (c *comparison) text(app *app, width, id int) error {
-	t := &table{columns: []tableColumn{{title: "id"}, {title: "model/version", most: limit(width, 30)}, {title: "status"}}}
-	for _, name := range slices.Concat(c.params, c.metrics) {
-		t.columns = append(t.columns, tableColumn{title: cellText(name), right: true, most: limit(width, 30)})
+	most, align := 30, 0
+	if width == 0 {
+		most, align = 0, 80
+	}
+	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "model/version", Most: most, Align: align}, {Title: "status"}}}
+	for _, name := range c.names {
+		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: true, Most: most, Align: align})
 	}
 	for i, r := range c.runs {
-		t.cells = append(t.cells, orDash(cellText(r.ID[:min(id, len(r.ID))])), cellText(r.Name()), r.Status)
-		for _, name := range c.params {
-			t.cells = append(t.cells, orDash(cellText(c.param(i, name, false))))
+		t.Cells = append(t.Cells, orDash(oneLine(r.ID[:min(id, len(r.ID))])), oneLine(r.Name()), r.Status)
+		for _, name := range c.names {
+			t.Cells = append(t.Cells, orDash(oneLine(c.value(i, name, false))))
 		}
-		for _, name := range c.metrics {
-			t.cells = append(t.cells, orDash(c.metric(i, name, false)))
-		}
-	}
-	statuses := func(row, column int) string {
-		if column == 2 {
-			return statusColour(c.runs[row].Status)
-		}
-		return ""
 	}
 	if coloured(app.stdout) {
-		t.colour = statuses
+		t.Colour = func(row, column int) string {
+			if column == 2 {
+				return statusColour(c.runs[row].Status)
+			}
+			return ""
+		}
 	}
 	const narrow = 3 // so many runs are shown one a column
-	switch widths := t.widths(); {
-	case width == 0 || sum(widths) <= width:
-		return t.write(app.stdout, widths)
+	switch widths := t.Widths(); {
+	case width == 0 || table.Total(widths) <= width:
+		return t.Write(app.stdout, widths)
 	case len(c.runs) <= narrow:
-		t = t.transposed()
-		for i := 1; i < len(t.columns); i++ {
-			t.columns[i].most = max(12, (width-textWidth(longestName(t))-2*len(c.runs))/len(c.runs))
-		}
-		if coloured(app.stdout) {
-			t.colour = func(row, column int) string {
-				if row == 1 && column > 0 {
-					return statusColour(c.runs[column-1].Status)
-				}
-				return ""
-			}
-		}
-		return t.write(app.stdout, t.widths())
+		return c.turned(app, t, width)
 	default:
-		return t.writeParts(app.stdout, widths, width, 2)
+		return t.WriteParts(app.stdout, widths, width, 2)
 	}
 }
 
-func limit(width, most int) int {
-	if width == 0 {
-		return 0
+// turned writes a table with a run a column.
+func (c *comparison) turned(app *app, t *table.Table, width int) error {
+	t = t.Transposed()
+	n := len(c.runs)
+	names := table.Width(t.Columns[0].Title)
+	for i := 0; i < len(t.Cells); i += n + 1 {
+		names = max(names, table.Width(t.Cells[i]))
 	}
-	return most
-}
-
-// sum is how wide columns are with what is between them.
-func sum(widths []int) int {
-	total := 2 * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
+	for i := 1; i <= n; i++ {
+		t.Columns[i].Most = max(12, (width-names-2*n)/n)
 	}
-	return total
-}
-
-func longestName(t *table) (longest string) {
-	for i := 0; i < len(t.cells); i += len(t.columns) {
-		if textWidth(t.cells[i]) > textWidth(longest) {
-			longest = t.cells[i]
+	if coloured(app.stdout) {
+		t.Colour = func(row, column int) string {
+			if row == 1 && column > 0 {
+				return statusColour(c.runs[column-1].Status)
+			}
+			return ""
 		}
 	}
-	return longest
+	return t.Write(app.stdout, t.Widths())
 }

@@ -95,7 +95,7 @@ func completeRuns(_ *app, most int) completer {
 			return names
 		}
 		for _, r := range slices.Backward(index.Runs) {
-			names = append(names, r.ID+"\t"+cellText(r.Name())+" "+r.Status)
+			names = append(names, r.ID+"\t"+oneLine(r.Name())+" "+r.Status)
 		}
 		return names
 	})
@@ -141,7 +141,7 @@ func completeColumns(*app) completer {
 	return complete(func(cmd *cobra.Command, _ string) []string {
 		const most = 1000 // parameters are decoded for it
 		all := indexOf(cmd).Runs
-		return sortable(all[max(0, len(all)-most):])
+		return runs.ColumnNames(all[max(0, len(all)-most):])
 	})
 }
 

@@ -292,9 +292,6 @@ func perSecond(rate float64) string {
 	return fmt.Sprintf("%.3gT %s", value, unit)
 }
 
-// oneLine is text that has a width.
-func oneLine(text string) string { return strings.ReplaceAll(outputs.Clean(text), "\t", " ") }
-
 // cutEnd and cutMiddle make text as narrow as width. In the middle of a name is what it shares with its neighbours.
 func cutEnd(text string, width int) string {
 	return runewidth.Truncate(text, width, strings.Repeat(".", min(3, width)))

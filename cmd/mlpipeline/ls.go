@@ -14,14 +14,17 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/internal/table"
 )
 
 type lsOptions struct {
 	project string
 	filterOptions
-	sort   string
-	number int
-	json   bool
+	sort    string
+	reverse bool
+	columns []string
+	number  int
+	json    bool
 }
 
 func newLs(app *app) *cobra.Command {
@@ -34,12 +37,17 @@ newest 30 without -n, and short ids; any unique beginning of an id names a run.
 
 --sort takes a column (started, ended, took, status, model, version, host, step, error, id), a metric (test.accuracy) or a
 parameter (learning_rate): times are sorted newest first, durations longest first, metrics best first, the rest from low to
-high. Runs that do not have it come last.`,
+high; --reverse turns that round. Runs that do not have it come last.
+
+--where keeps runs by a metric or a parameter, or by the seconds that they took; = != < <= > >= compare numbers, = and !=
+texts. Several conditions must all be met, and a run that does not have what one is about does not meet it. --columns names
+the metrics and parameters to show, or patterns of them, and ended, step and git (the commit).`,
 		Example: `  mlpipeline ls
   mlpipeline ls --status failed --since 2d
   mlpipeline ls --model 'vision/*' --sort test.accuracy -n 5
-  mlpipeline ls --json | jq -r 'select(.metrics["test.accuracy"] > 0.9) | .id'`,
-		Args: noArgs,
+  mlpipeline ls --where 'test.accuracy>0.9' --where optimizer=sgd --columns 'test.*,learning_rate,git'
+  mlpipeline ls --json | jq -r 'select(.git.dirty) | .id'`,
+		Args: noNames,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.number = changed(cmd, "number", opts.number)
 			return runLs(app, opts)
@@ -50,9 +58,24 @@ high. Runs that do not have it come last.`,
 	projectFlag(cmd, &opts.project)
 	opts.flags(cmd)
 	flags.StringVar(&opts.sort, "sort", "", "sort by `COLUMN`, a metric or a parameter")
+	flags.BoolVar(&opts.reverse, "reverse", false, "the other way round; without --sort oldest first")
+	flags.StringSliceVar(&opts.columns, "columns", nil, "show the metrics and parameters `NAMES`, with commas between; patterns fit")
 	flags.IntVarP(&opts.number, "number", "n", 0, "show the first `N`")
 	flags.BoolVar(&opts.json, "json", false, "print runs as JSON, one a line")
 	return cmd
+}
+
+// noNames refuses names of models and runs, which other commands take.
+func noNames(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	model, version, ok := strings.Cut(args[0], "/")
+	hint := "mlpipeline ls --model '" + args[0] + "'"
+	if ok {
+		hint += ", or mlpipeline ls --model '" + model + "' --version '" + version + "'"
+	}
+	return &hintError{fmt.Errorf("ls takes no names: %q", args[0]), hint}
 }
 
 func projectFlag(cmd *cobra.Command, project *string) {
@@ -77,15 +100,11 @@ func runLs(app *app, opts lsOptions) error {
 	}
 	chosen := index.Select(filter)
 	if len(chosen) == 0 {
-		sayNone(app, index)
-		return nil
+		return opts.none(app, index, filter)
 	}
-	slices.Reverse(chosen)
 	measure := measureOf(project)
-	if opts.sort != "" {
-		if err := sortRuns(chosen, opts.sort, measure); err != nil {
-			return err
-		}
+	if err := sortRuns(chosen, opts.sort, measure, opts.reverse); err != nil {
+		return err
 	}
 	all := len(chosen)
 	width := terminalWidth(app.stdout)
@@ -99,7 +118,7 @@ func runLs(app *app, opts lsOptions) error {
 	if opts.json {
 		return printRows(app, chosen)
 	}
-	list := runList{runs: chosen, width: width, now: now, measure: measure, sort: opts.sort, colour: coloured(app.stdout), id: 64}
+	list := runList{runs: chosen, width: width, now: now, measure: measure, sort: opts.sort, columns: opts.columns, colour: coloured(app.stdout), id: 64}
 	if width > 0 {
 		list.id = index.Short(chosen)
 	}
@@ -131,71 +150,97 @@ type runList struct {
 	width   int // of the terminal; 0: none
 	now     time.Time
 	measure runs.Measure
-	sort    string // what they are sorted by: it is shown
+	sort    string   // what they are sorted by: it is shown
+	columns []string // what the user wants to see, by patterns; empty: some metrics
 	colour  bool
 	id      int // how much of an id is shown
 }
 
 func (l *runList) write(app *app) error {
-	metrics := l.metrics()
-	hosts := slices.ContainsFunc(l.runs, func(r *runs.Run) bool { return r.Host != l.runs[0].Host })
-	failed := slices.ContainsFunc(l.runs, func(r *runs.Run) bool { return r.Error != "" })
-	for {
-		t := l.table(metrics, hosts, failed)
-		widths := t.widths()
-		over := sum(widths) - l.width
-		if l.width == 0 || over <= 0 {
-			return t.write(app.stdout, widths)
-		}
-		// What has no room on the terminal: first the end of what is told of failures, then metrics, then the end of names.
-		const leastError, leastMetric, leastName = 12, 9, 16
-		if failed {
-			over -= shrink(widths, len(widths)-1, over, leastError)
-		}
-		if over > 0 && len(metrics) > 1 {
-			metrics = metrics[:len(metrics)-1]
-			continue
-		}
-		if over > 0 && len(metrics) > 0 {
-			over -= shrink(widths, nameColumn+1, over, leastMetric)
-		}
-		if over > 0 {
-			over -= shrink(widths, nameColumn, over, leastName)
-		}
-		if over > 0 && hosts {
-			hosts = false
-			continue
-		}
-		if over > 0 && failed {
-			failed = false
-			continue
-		}
-		if over > 0 && len(metrics) > 0 {
-			metrics = nil
-			continue
-		}
-		return t.write(app.stdout, widths)
+	chosen, err := l.chosen()
+	if err != nil {
+		return err
 	}
+	t := l.table(chosen)
+	widths := t.Widths()
+	n := len(widths)
+	if !slices.ContainsFunc(l.runs, func(r *runs.Run) bool { return r.Host != l.runs[0].Host }) {
+		widths[n-2] = table.Hidden
+	}
+	if !slices.ContainsFunc(l.runs, func(r *runs.Run) bool { return r.Error != "" }) {
+		widths[n-1] = table.Hidden
+	}
+	if l.width > 0 {
+		l.fit(t, widths, len(chosen))
+	}
+	return t.Write(app.stdout, widths)
 }
 
-// shrink takes up to n from the width of a column that is to keep at least so much, and returns how much it took.
-func shrink(widths []int, column, n, least int) int {
-	cut := min(n, max(0, widths[column]-least))
-	widths[column] -= cut
-	return cut
+// The first columns of the table. Those that are chosen follow, the host and the error.
+const startedColumn, tookColumn, statusColumn, nameColumn, firstChosen = 1, 2, 3, 4, 5
+
+// fit takes from a table what has no room on the terminal: the end of what is told of failures, then what was chosen last, the
+// end of names, what show tells as well, and when a run started, which the beginning of its id says too.
+func (l *runList) fit(t *table.Table, widths []int, chosen int) {
+	cut := func(column, least int) {
+		if over := table.Total(widths) - l.width; over > 0 && widths[column] > least {
+			widths[column] = max(least, widths[column]-over)
+		}
+	}
+	hide := func(column int) {
+		if table.Total(widths) > l.width {
+			widths[column] = table.Hidden
+		}
+	}
+	const leastError, leastMetric, leastName, leastOfAll = 12, 9, 16, 8
+	host, failure := firstChosen+chosen, firstChosen+chosen+1
+	cut(failure, leastError)
+	for i := chosen - 1; i > 0; i-- {
+		hide(firstChosen + i)
+	}
+	if chosen > 0 {
+		cut(firstChosen, leastMetric)
+	}
+	cut(nameColumn, leastName)
+	hide(host)
+	hide(failure)
+	hide(startedColumn)
+	if chosen > 0 {
+		hide(firstChosen)
+	}
+	hide(tookColumn)
+	cut(nameColumn, leastOfAll)
 }
 
 // maxMetrics is how many metrics ls shows.
 const maxMetrics = 4
 
-// metrics are what the runs are sorted by, if that is one, the headline and some others, those on the test data if there are any.
-func (l *runList) metrics() []string {
-	all := runs.MetricNames(l.runs)
-	names := l.headlines(all)
-	if slices.Contains(all, l.sort) {
-		names = append([]string{l.sort}, slices.DeleteFunc(names, func(name string) bool { return name == l.sort })...)
+// chosen are the metrics, parameters and other columns that are shown: those that the user wants; else what the runs are sorted
+// by, the headline and some other metrics, those on the test data if there are any.
+func (l *runList) chosen() ([]string, error) {
+	metrics := runs.MetricNames(l.runs)
+	if len(l.columns) > 0 {
+		return matching(l.columns, slices.Concat(metrics, runs.ParamNames(l.runs), extraColumns))
 	}
-	return names[:min(maxMetrics, len(names))]
+	names := l.headlines(metrics)
+	names = names[:min(maxMetrics, len(names))]
+	if l.sort != "" && !slices.Contains(fixedColumns, l.sort) {
+		names = toFront(names, l.sort)
+		if slices.Contains(metrics, l.sort) {
+			names = names[:min(maxMetrics, len(names))]
+		}
+	}
+	return names, nil
+}
+
+// fixedColumns can be sorted by and are there in any case; extraColumns are there when they are asked for.
+var (
+	fixedColumns = []string{"id", "started", "took", "seconds", "status", "version", "model", "model/version", "host", "error"}
+	extraColumns = []string{"ended", "step", "git"}
+)
+
+func toFront(names []string, first string) []string {
+	return append([]string{first}, slices.DeleteFunc(names, func(name string) bool { return name == first })...)
 }
 
 func (l *runList) headlines(all []string) []string {
@@ -210,54 +255,38 @@ func (l *runList) headlines(all []string) []string {
 			continue
 		}
 		if first := cmp.Or(l.measure.Metric, runs.HeadlineOf(all)); slices.Contains(all, first) {
-			names = append([]string{first}, slices.DeleteFunc(names, func(name string) bool { return name == first })...)
+			names = toFront(names, first)
 		}
 		return names
 	}
 	return nil
 }
 
-// param is the parameter that the runs are sorted by, or empty.
-func (l *runList) param(metrics []string) string {
-	known := l.sort == "" || slices.Contains(metrics, l.sort) || slices.ContainsFunc(columns, func(c column) bool { return c.name == l.sort })
-	if known {
-		return ""
+func (l *runList) table(chosen []string) *table.Table {
+	align := 0
+	if l.width == 0 {
+		align = 80
 	}
-	return l.sort
-}
-
-const statusColumn, nameColumn = 3, 4
-
-func (l *runList) table(metrics []string, hosts, failed bool) *table {
-	t := &table{columns: []tableColumn{{title: "id"}, {title: "started"}, {title: "took", right: true}, {title: "status"}, {title: "model/version"}}}
-	param := l.param(metrics)
-	if param != "" {
-		t.columns = append(t.columns, tableColumn{title: cellText(param), right: true, most: 24})
+	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "started"}, {Title: "took", Right: true}, {Title: "status"}, {Title: "model/version", Align: align}}}
+	for _, name := range chosen {
+		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: !slices.Contains(extraColumns, name), Most: 24})
 	}
-	for _, m := range metrics {
-		t.columns = append(t.columns, tableColumn{title: cellText(m), right: true, most: 24})
-	}
-	if hosts {
-		t.columns = append(t.columns, tableColumn{title: "host"})
-	}
-	if failed {
-		t.columns = append(t.columns, tableColumn{title: "error", most: 200})
-	}
-	n := len(t.columns)
-	t.cells = make([]string, len(l.runs)*n)
+	t.Columns = append(t.Columns, table.Column{Title: "host"}, table.Column{Title: "error", Most: 200})
+	n := len(t.Columns)
+	t.Cells = make([]string, len(l.runs)*n)
 	// Very many runs are written by several goroutines.
 	const some = 1000
 	var wg sync.WaitGroup
 	for from := 0; from < len(l.runs); from += some {
 		wg.Go(func() {
 			for i := from; i < min(from+some, len(l.runs)); i++ {
-				l.row(t.cells[i*n:(i+1)*n:(i+1)*n], l.runs[i], param, metrics, hosts, failed)
+				l.row(t.Cells[i*n:i*n:(i+1)*n], l.runs[i], chosen)
 			}
 		})
 	}
 	wg.Wait()
 	if l.colour {
-		t.colour = func(row, column int) string {
+		t.Colour = func(row, column int) string {
 			if column == statusColumn {
 				return statusColour(l.runs[row].Status)
 			}
@@ -268,37 +297,48 @@ func (l *runList) table(metrics []string, hosts, failed bool) *table {
 }
 
 // row fills the cells of a run.
-func (l *runList) row(cells []string, r *runs.Run, param string, metrics []string, hosts, failed bool) {
+func (l *runList) row(cells []string, r *runs.Run, chosen []string) {
 	id := r.ID[:min(l.id, len(r.ID))]
-	cells = append(cells[:0], orDash(cellText(id)), l.when(r.Started), tookText(r), r.Status, cellText(r.Name()))
-	if param != "" {
-		text := "-"
-		if value, ok := r.Param(param); ok {
-			text = value.Short()
+	cells = append(cells, orDash(oneLine(id)), l.when(r.Started), tookText(r, l.now), r.Status, oneLine(r.Name()))
+	for range chosen {
+		cells = append(cells, "")
+	}
+	values := cells[firstChosen:]
+	r.Values(chosen, func(i int, v float64) { values[i] = runs.Short(v) })
+	for i, name := range chosen {
+		if value, ok := l.extra(r, name); ok {
+			values[i] = value
+		} else if values[i] == "" {
+			value, _ := r.Param(name)
+			values[i] = orDash(oneLine(value.Short()))
 		}
-		cells = append(cells, cellText(text))
 	}
-	first := len(cells)
-	for range metrics {
-		cells = append(cells, "-")
+	text := ""
+	if r.Error != "" {
+		text, _ = cause(r.Error)
 	}
-	r.Values(metrics, func(i int, v float64) { cells[first+i] = runs.Short(v) })
-	if hosts {
-		cells = append(cells, cellText(r.Host))
+	_ = append(cells, oneLine(r.Host), oneLine(text)) // there is room
+}
+
+// extra is what a run has in one of extraColumns.
+func (l *runList) extra(r *runs.Run, name string) (text string, ok bool) {
+	switch name {
+	case "ended":
+		return l.when(r.Ended), true
+	case "step":
+		return fmt.Sprint(r.Step), true
+	case "git":
+		return orDash(gitText(r.Git(), l.width > 0)), true
 	}
-	if failed {
-		text := ""
-		if r.Error != "" {
-			text, _ = cause(r.Error)
-		}
-		cells = append(cells, cellText(text))
-	}
+	return "", false
 }
 
 // when is short on a terminal.
 func (l *runList) when(t time.Time) string {
 	t = t.Local()
 	switch {
+	case t.IsZero():
+		return "-"
 	case l.width == 0:
 		return t.Format("2006-01-02 15:04:05")
 	case t.Year() == l.now.Year():
@@ -307,29 +347,25 @@ func (l *runList) when(t time.Time) string {
 	return t.Format("Jan _2  2006")
 }
 
-func tookText(r *runs.Run) string {
-	if r.Status != runs.Running && r.Ended.IsZero() {
+func tookText(r *runs.Run, now time.Time) string {
+	seconds, known := r.Took(now)
+	if !known {
 		return "-"
 	}
-	return outputs.Duration(took(r))
+	return outputs.Duration(seconds)
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
+// gitText names a commit as git describe does.
+func gitText(git *outputs.Git, short bool) string {
+	if git == nil {
+		return ""
 	}
-	return s
-}
-
-// statusColour is the colour of a status on a terminal.
-func statusColour(status string) string {
-	switch status {
-	case runs.Finished:
-		return green
-	case runs.Failed:
-		return red
-	case runs.Interrupted:
-		return yellow
+	text := git.Commit
+	if short {
+		text = text[:min(8, len(text))]
 	}
-	return cyan
+	if git.Dirty {
+		text += "-dirty"
+	}
+	return oneLine(text)
 }

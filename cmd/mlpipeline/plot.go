@@ -20,6 +20,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/report"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/internal/table"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
@@ -323,7 +324,7 @@ func (p *plotting) text(out *os.File) error {
 	text := "\n  " + outputs.Clean(p.metric) + " by step\n\n" + chart.Text(curves, width, height, colour) + "\n"
 	longest := 0
 	for _, c := range curves {
-		longest = max(longest, textWidth(c.Name))
+		longest = max(longest, table.Width(c.Name))
 	}
 	for i, c := range curves {
 		facts := "no value that can be drawn"
@@ -331,7 +332,7 @@ func (p *plotting) text(out *os.File) error {
 			low, high, _ := c.Bounds()
 			facts = fmt.Sprintf("last %.4g at step %d, lowest %.4g, highest %.4g", last.Value, last.Step, low, high)
 		}
-		text += fmt.Sprintf("  %s %s%s  %s\n", chart.Mark(i, len(curves), colour), c.Name, strings.Repeat(" ", longest-textWidth(c.Name)), facts)
+		text += fmt.Sprintf("  %s %s%s  %s\n", chart.Mark(i, len(curves), colour), c.Name, strings.Repeat(" ", longest-table.Width(c.Name)), facts)
 	}
 	_, err := io.WriteString(out, text)
 	return err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -80,6 +81,7 @@ type filterOptions struct {
 	models, versions []string
 	statuses, hosts  []string
 	since            string
+	where            []string
 }
 
 func (o *filterOptions) flags(cmd *cobra.Command) {
@@ -89,11 +91,12 @@ func (o *filterOptions) flags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.statuses, "status", nil, "only `STATUS`: running, finished, failed or interrupted; may be repeated")
 	flags.StringArrayVar(&o.hosts, "host", nil, "only runs on `HOST`; may be repeated")
 	flags.StringVar(&o.since, "since", "", "only runs that started in the last `TIME` (30m, 12h, 2d, 1w) or since a date (2026-11-22)")
+	flags.StringArrayVar(&o.where, "where", nil, "only runs whose metric or parameter is so: 'test.accuracy>0.9', optimizer=sgd; `CONDITION` may be repeated")
 }
 
 // given reports whether any of them was.
 func (o *filterOptions) given() bool {
-	return len(o.models)+len(o.versions)+len(o.statuses)+len(o.hosts) > 0 || o.since != ""
+	return len(o.models)+len(o.versions)+len(o.statuses)+len(o.hosts)+len(o.where) > 0 || o.since != ""
 }
 
 func (o *filterOptions) filter(now time.Time) (f runs.Filter, err error) {
@@ -107,6 +110,13 @@ func (o *filterOptions) filter(now time.Time) (f runs.Filter, err error) {
 		if !slices.Contains(runs.Statuses, s) {
 			return f, unknown("status", s, runs.Statuses)
 		}
+	}
+	for _, text := range o.where {
+		c, err := runs.ParseCondition(text)
+		if err != nil {
+			return f, usageError{&hintError{err, "write --where 'test.accuracy>0.9' or --where learning_rate=0.1; there are = != < <= > >="}}
+		}
+		f.Where = append(f.Where, c)
 	}
 	if o.since != "" {
 		f.Since, err = parseSince(o.since, now)
@@ -149,11 +159,91 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, usageError{&hintError{fmt.Errorf("--since %q is no time", text), "write 30m, 12h, 2d or 1w, or a date: 2026-11-22"}}
 }
 
-// sayNone says on standard error that there is nothing to show.
-func sayNone(app *app, index *runs.Index) {
+// none is what comes of it when no run fits: a word on standard error, with the nearest to what may be a slip of the pen. It is
+// an error when no run at all has what a condition is about.
+func (o *filterOptions) none(app *app, index *runs.Index, f runs.Filter) error {
 	if len(index.Runs) == 0 {
 		fmt.Fprintln(app.stderr, "mlpipeline: no runs yet")
-		return
+		return nil
+	}
+	for _, c := range f.Where {
+		known := append(runs.MetricNames(index.Runs), runs.ParamNames(index.Runs)...)
+		if !slices.Contains(known, c.Name) && c.Name != "seconds" {
+			return unknown("metric or parameter", c.Name, known)
+		}
 	}
 	fmt.Fprintf(app.stderr, "mlpipeline: none of %d runs fits\n", len(index.Runs))
+	for _, given := range []struct {
+		flag     string
+		patterns []string
+		name     func(r *runs.Run) string
+	}{
+		{"--model", o.models, func(r *runs.Run) string { return r.Model }},
+		{"--version", o.versions, func(r *runs.Run) string { return r.Version }},
+		{"--host", o.hosts, func(r *runs.Run) string { return r.Host }},
+	} {
+		seen := map[string]bool{}
+		for _, r := range index.Runs {
+			seen[given.name(r)] = true
+		}
+		names := slices.Sorted(maps.Keys(seen))
+		for _, p := range given.patterns {
+			fits := version.Selection{p}.Has
+			if near := config.Nearest(p, names); near != "" && !slices.ContainsFunc(names, fits) {
+				fmt.Fprintln(app.stderr, "hint: did you mean "+given.flag+" "+outputs.Clean(near)+"?")
+			}
+		}
+	}
+	return nil
+}
+
+// sortRuns sorts runs, which come oldest first, as --sort and --reverse say: without a name newest first.
+func sortRuns(chosen []*runs.Run, by string, measure runs.Measure, reverse bool) error {
+	if by == "" {
+		if !reverse {
+			slices.Reverse(chosen)
+		}
+		return nil
+	}
+	err := runs.Sort(chosen, by, measure, reverse)
+	var odd *runs.ColumnError
+	if !errors.As(err, &odd) {
+		return err
+	}
+	for _, name := range odd.Known {
+		if strings.HasSuffix(name, "."+by) {
+			return usageError{&hintError{err, "did you mean " + name + "?"}}
+		}
+	}
+	return unknown("column", by, odd.Known)
+}
+
+// measureOf is what the user wants versions of a project judged by.
+func measureOf(p config.Project) runs.Measure {
+	return runs.Measure{Metric: p.Metric, Goal: p.MetricGoal}
+}
+
+// matching are the names that fit any of some patterns, in the order of the patterns.
+func matching(patterns, names []string) ([]string, error) {
+	var fit []string
+	for _, p := range patterns {
+		s := version.Selection{p}
+		if err := s.Check(); err != nil {
+			return nil, usageError{err}
+		}
+		found := false
+		for _, name := range names {
+			if !s.Has(name) && name != p {
+				continue
+			}
+			found = true
+			if !slices.Contains(fit, name) {
+				fit = append(fit, name)
+			}
+		}
+		if !found {
+			return nil, unknown("column", p, names)
+		}
+	}
+	return fit, nil
 }

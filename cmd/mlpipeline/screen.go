@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
@@ -140,8 +138,6 @@ func (s *screen) wait(size int) {
 	}
 	s.printed += size
 }
-
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
 
 func sameFile(a, b *os.File) bool {
 	one, err := a.Stat()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/internal/table"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
@@ -116,18 +117,18 @@ func (s *shown) line(key, value string) {
 func (s *shown) title(text string) { s.out.WriteString("\n" + text + "\n") }
 
 // table adds a table below a title.
-func (s *shown) table(t *table) {
-	if len(t.cells) == 0 {
+func (s *shown) table(t *table.Table) {
+	if len(t.Cells) == 0 {
 		return
 	}
 	var b strings.Builder
-	t.write(&b, t.widths())
+	t.Write(&b, t.Widths())
 	lines := b.String()
-	if strings.TrimSpace(t.columns[0].title) == "" && len(t.columns) <= 2 { // no titles
+	if strings.TrimSpace(t.Columns[0].Title) == "" && len(t.Columns) <= 2 { // no titles
 		_, lines, _ = strings.Cut(lines, "\n")
 	}
 	for l := range strings.Lines(lines) {
-		s.out.WriteString("  " + strings.TrimRight(l, " \n") + "\n")
+		s.out.WriteString("  " + l)
 	}
 }
 
@@ -157,10 +158,10 @@ func (s *shown) collect() error {
 	}
 	s.failure()
 
-	params := &table{columns: []tableColumn{{}, {}}}
+	params := &table.Table{Columns: []table.Column{{}, {}}}
 	values := r.Params()
 	for _, name := range sortedKeys(values) {
-		params.cells = append(params.cells, cellText(name), cellText(values[name].String()))
+		params.Cells = append(params.Cells, oneLine(name), oneLine(values[name].String()))
 	}
 	s.section("parameters", params)
 	s.section("results", s.results())
@@ -183,14 +184,19 @@ func (s *shown) collect() error {
 }
 
 // section adds a titled table that is not empty.
-func (s *shown) section(title string, t *table) {
-	if len(t.cells) > 0 {
+func (s *shown) section(title string, t *table.Table) {
+	if len(t.Cells) > 0 {
 		s.title(title)
 		s.table(t)
 	}
 }
 
-func (s *shown) when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+func (s *shown) when(t time.Time) string {
+	if t.IsZero() {
+		return "at an unknown time"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
 
 func by(user string) string {
 	if user == "" {
@@ -267,9 +273,9 @@ func (s *shown) indented(lines []string) {
 }
 
 // results are a row for each metric, and a column for what it was measured on.
-func (s *shown) results() *table {
+func (s *shown) results() *table.Table {
 	all := s.run.Metrics()
-	t := &table{columns: []tableColumn{{title: "metric"}}}
+	t := &table.Table{Columns: []table.Column{{Title: "metric"}}}
 	names := map[string]bool{}
 	var sets []string
 	for _, set := range []string{wire.SetTraining, wire.SetTrain, wire.SetTest} {
@@ -281,17 +287,17 @@ func (s *shown) results() *table {
 		}
 		if found {
 			sets = append(sets, set)
-			t.columns = append(t.columns, tableColumn{title: set, right: true})
+			t.Columns = append(t.Columns, table.Column{Title: set, Right: true})
 		}
 	}
 	for _, name := range sortedKeys(names) {
-		t.cells = append(t.cells, cellText(name))
+		t.Cells = append(t.Cells, oneLine(name))
 		for _, set := range sets {
 			text := "-"
 			if v, ok := all[set+"."+name]; ok {
 				text = runs.Exact(v)
 			}
-			t.cells = append(t.cells, text)
+			t.Cells = append(t.Cells, text)
 		}
 	}
 	return t
@@ -301,8 +307,8 @@ func (s *shown) results() *table {
 const maxShown = 200
 
 // metrics are a row for each metric by step.
-func (s *shown) metrics() (*table, error) {
-	t := &table{columns: []tableColumn{{title: "metric", most: 30}, {title: ""}, {title: "first", right: true}, {title: "last", right: true}, {title: "min", right: true}, {title: "max", right: true}, {title: "points", right: true}}}
+func (s *shown) metrics() (*table.Table, error) {
+	t := &table.Table{Columns: []table.Column{{Title: "metric", Most: 30}, {Title: ""}, {Title: "first", Right: true}, {Title: "last", Right: true}, {Title: "min", Right: true}, {Title: "max", Right: true}, {Title: "points", Right: true}}}
 	if s.run.ID == "" {
 		return t, nil
 	}
@@ -340,10 +346,10 @@ func (s *shown) metrics() (*table, error) {
 		if l.points > l.nan {
 			low, high = runs.Short(l.min), runs.Short(l.max)
 		}
-		t.cells = append(t.cells, cellText(name), l.draw(32), runs.Short(l.first), runs.Short(l.last), low, high, points)
+		t.Cells = append(t.Cells, oneLine(name), l.draw(32), runs.Short(l.first), runs.Short(l.last), low, high, points)
 	}
 	if more > 0 {
-		t.cells = append(t.cells, "others", "", "", "", "", "", fmt.Sprint(more))
+		t.Cells = append(t.Cells, "others", "", "", "", "", "", fmt.Sprint(more))
 	}
 	return t, nil
 }
@@ -374,7 +380,7 @@ func (s *shown) code() {
 	s.line("code", s.run.Code)
 	files := s.record.Code.Files
 	for _, name := range sortedKeys(files) {
-		s.line("", files[name]+"  "+cellText(name))
+		s.line("", files[name]+"  "+oneLine(name))
 	}
 }
 

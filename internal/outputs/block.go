@@ -3,6 +3,7 @@ package outputs
 import (
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -71,9 +72,15 @@ func FormatMetrics(metrics map[string]wire.Float) string {
 	return strings.Join(parts, " ")
 }
 
+// Span is how long seconds are, or as long as a time.Duration can be.
+func Span(seconds float64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Second)
+	return time.Duration(max(-float64(most), min(seconds, float64(most))) * float64(time.Second))
+}
+
 // Duration writes seconds as a person reads them.
 func Duration(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
+	d := Span(seconds)
 	switch {
 	case d < 10*time.Second:
 		return d.Round(10 * time.Millisecond).String()

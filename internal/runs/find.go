@@ -73,6 +73,7 @@ type Filter struct {
 	Models, Versions version.Selection
 	Statuses, Hosts  []string
 	Since            time.Time // started then or later
+	Where            []Condition
 }
 
 // Select returns the runs that fit f, oldest first.
@@ -90,7 +91,8 @@ func (f *Filter) fits(r *Run) bool {
 	return !r.Started.Before(f.Since) &&
 		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, r.Status)) &&
 		(len(f.Hosts) == 0 || slices.Contains(f.Hosts, r.Host)) &&
-		f.Models.Has(r.Model) && f.Versions.Has(r.Version)
+		f.Models.Has(r.Model) && f.Versions.Has(r.Version) &&
+		!slices.ContainsFunc(f.Where, func(c Condition) bool { return !c.met(r) })
 }
 
 // Short is how much of the ids of some runs names them among all. It is no less than the second in which they started.

@@ -237,7 +237,9 @@ func (h *reading) add(e *outputs.Entry) {
 		r := h.open[e.Run]
 		if r == nil { // a model that cannot be run, or a start that cannot be read
 			r = h.run(e)
-			r.Started = e.Time.Add(-time.Duration(e.Seconds * float64(time.Second)))
+			if r.Started = e.Time; !e.Time.IsZero() {
+				r.Started = e.Time.Add(-outputs.Span(e.Seconds))
+			}
 		}
 		delete(h.open, e.Run)
 		r.Status, r.Ended, r.Seconds, r.Step, r.Error = e.Event, e.Time, e.Seconds, e.Step, e.Cause

@@ -1,0 +1,60 @@
+package table
+
+import (
+	"strings"
+	"testing"
+)
+
+func written(t *testing.T, write func(w *strings.Builder) error) string {
+	t.Helper()
+	var b strings.Builder
+	if err := write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTable(t *testing.T) {
+	table := &Table{Columns: []Column{{Title: "name"}, {Title: "n", Right: true}, {Title: "end", Most: 5}}, Cells: []string{"模型", "1", "", "é🙂", "200", "longer than that"}}
+	widths := table.Widths()
+	for _, c := range []struct {
+		what, want string
+		write      func(w *strings.Builder) error
+	}{
+		{"all", "name    n  end\n模型    1\né🙂   200  long…\n", func(w *strings.Builder) error { return table.Write(w, widths) }},
+		{"one is hidden", "name  end\n模型\né🙂   long…\n", func(w *strings.Builder) error { return table.Write(w, []int{4, Hidden, 5}) }},
+		{"parts", "name    n\n模型    1\né🙂   200\n\nname  end\n模型\né🙂   long…\n", func(w *strings.Builder) error { return table.WriteParts(w, widths, 12, 1) }},
+		{"no part has room", "name    n\n模型    1\né🙂   200\n\nname  end\n模型\né🙂   long…\n", func(w *strings.Builder) error { return table.WriteParts(w, widths, 1, 1) }},
+		{"turned", "name  模型  é🙂\nn     1     200\nend         longer than that\n", func(w *strings.Builder) error {
+			turned := table.Transposed()
+			return turned.Write(w, turned.Widths())
+		}},
+	} {
+		if got := written(t, c.write); got != c.want {
+			t.Errorf("%s:\n%s\n%s", c.what, got, c.want)
+		}
+	}
+	if got := Total(widths); got != 4+2+3+2+5 {
+		t.Errorf("%d wide", got)
+	}
+	if got := Total([]int{4, Hidden, Hidden}); got != 4 {
+		t.Errorf("%d wide", got)
+	}
+}
+
+// A cell that is far too long costs its own row, not all of them.
+func TestOutOfLine(t *testing.T) {
+	table := &Table{Columns: []Column{{Title: "a", Align: 4}, {Title: "b"}}, Cells: []string{"1234", "x", "123456789", "y", "1", "z"}}
+	want := "a     b\n1234  x\n123456789  y\n1     z\n"
+	if got := written(t, func(w *strings.Builder) error { return table.Write(w, table.Widths()) }); got != want {
+		t.Errorf("\n%s\n%s", got, want)
+	}
+}
+
+func TestColours(t *testing.T) {
+	table := &Table{Columns: []Column{{Title: "a"}, {Title: "b"}}, Cells: []string{"x", "", "long", "y"}, Colour: func(_, column int) string { return []string{"31", "32"}[column] }}
+	want := "a     b\n\x1b[31mx\x1b[0m\n\x1b[31mlong\x1b[0m  \x1b[32my\x1b[0m\n"
+	if got := written(t, func(w *strings.Builder) error { return table.Write(w, table.Widths()) }); got != want {
+		t.Errorf("\n%q\n%q", got, want)
+	}
+}
