@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -341,13 +342,33 @@ func (x *Index) byID(id string) *Run {
 
 // MetricNames are the names of all Metrics of runs, sorted.
 func MetricNames(runs []*Run) []string {
-	type key struct{ set, name string }
-	seen := map[key]bool{}
-	var last []key // those of the last run: mostly the next one has the same
+	// Very many runs are looked at by several goroutines.
+	const some = 4000
+	var parts []map[metricKey]bool
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(runs, some) {
+		seen := map[metricKey]bool{}
+		parts = append(parts, seen)
+		wg.Go(func() { metricKeys(part, seen) })
+	}
+	wg.Wait()
+	names := map[string]bool{}
+	for _, seen := range parts {
+		for k := range seen {
+			names[k.set+"."+k.name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+type metricKey struct{ set, name string }
+
+func metricKeys(runs []*Run, seen map[metricKey]bool) {
+	var last []metricKey // those of the last run: mostly the next one has the same
 	for _, r := range runs {
 		i := 0
 		outputs.EachResult(r.results, func(set, name, _ string) bool {
-			k := key{set, name}
+			k := metricKey{set, name}
 			if i >= len(last) || last[i] != k {
 				seen[k] = true
 				last = append(last[:min(i, len(last))], k)
@@ -356,12 +377,6 @@ func MetricNames(runs []*Run) []string {
 			return true
 		})
 	}
-	var names []string
-	for k := range seen {
-		names = append(names, k.set+"."+k.name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // ParamNames are the names of all Params of runs, sorted.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -40,14 +41,29 @@ func (t *Table) Widths() []int {
 	for i, c := range t.Columns {
 		widths[i] = Width(c.Title)
 	}
-	for i, cell := range t.Cells {
-		c := i % len(widths)
-		width := Width(cell)
-		if most := t.Columns[c].Align; most > 0 && width > most {
-			width = most
-		}
-		widths[c] = max(widths[c], width)
+	// Very many rows are measured by several goroutines.
+	const some = 4000
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for part := range slices.Chunk(t.Cells, some*len(t.Columns)) {
+		wg.Go(func() {
+			widest := make([]int, len(t.Columns))
+			for i, cell := range part {
+				c := i % len(widest)
+				width := Width(cell)
+				if most := t.Columns[c].Align; most > 0 && width > most {
+					width = most
+				}
+				widest[c] = max(widest[c], width)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, width := range widest {
+				widths[i] = max(widths[i], width)
+			}
+		})
 	}
+	wg.Wait()
 	for i, c := range t.Columns {
 		if c.Most > 0 {
 			widths[i] = min(widths[i], max(c.Most, Width(c.Title)))
