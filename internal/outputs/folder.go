@@ -39,7 +39,15 @@ func (f Folder) OutputFile() string  { return filepath.Join(f.Dir, "output-"+f.H
 func (f Folder) HistoryFile() string { return filepath.Join(f.Dir, historyPrefix+f.Host) }
 
 // RunDir is the folder of the record of a run.
-func (f Folder) RunDir(run string) string { return filepath.Join(f.Dir, "runs", run) }
+func (f Folder) RunDir(run string) string { return filepath.Join(f.Dir, "runs", within(run)) }
+
+// within is a name that stays in its folder. Names of runs come from journals of other machines too.
+func within(name string) string {
+	if name == "." || name == ".." {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return strings.ReplaceAll(name, string(filepath.Separator), "%2F")
+}
 
 // ModelDir is the model directory of the versions of model that have suffix.
 func (f Folder) ModelDir(model, suffix string) string {
