@@ -138,11 +138,42 @@ func completePlot(app *app) completer {
 
 // completeColumns offers what runs can be sorted by.
 func completeColumns(*app) completer {
-	return complete(func(cmd *cobra.Command, _ string) []string {
-		const most = 1000 // parameters are decoded for it
-		all := indexOf(cmd).Runs
-		return runs.ColumnNames(all[max(0, len(all)-most):])
+	return complete(func(cmd *cobra.Command, _ string) []string { return runs.ColumnNames(lateRuns(cmd)) })
+}
+
+// lateRuns are the last of the runs: the parameters of very many take a while.
+func lateRuns(cmd *cobra.Command) []*runs.Run {
+	const most = 1000
+	all := indexOf(cmd).Runs
+	return all[max(0, len(all)-most):]
+}
+
+// completeList offers metrics, parameters and other columns behind those that are there already.
+func completeList(*app) completer {
+	return complete(func(cmd *cobra.Command, start string) []string {
+		before := start[:strings.LastIndexByte(start, ',')+1]
+		late := lateRuns(cmd)
+		names := append(runs.MetricNames(late), runs.ParamNames(late)...)
+		if cmd.Name() == "ls" {
+			names = append(names, extraColumns...)
+		}
+		for i := range names {
+			names[i] = before + names[i]
+		}
+		return names
 	})
+}
+
+// completeCondition offers the names that a condition may begin with.
+func completeCondition(*app) completer {
+	names := complete(func(cmd *cobra.Command, _ string) []string {
+		late := lateRuns(cmd)
+		return append(runs.MetricNames(late), append(runs.ParamNames(late), "seconds")...)
+	})
+	return func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+		words, directive := names(cmd, args, start)
+		return words, directive | cobra.ShellCompDirectiveNoSpace
+	}
 }
 
 // completeHosts offers the machines that have run something.
@@ -173,6 +204,8 @@ func completions(app *app, cmd *cobra.Command) {
 		"version":  completeVersions(app),
 		"status":   completeWords(runs.Statuses...),
 		"host":     completeHosts(app),
+		"columns":  completeList(app),
+		"where":    completeCondition(app),
 		"since":    completeWords("1d", "2d", "1w", "12h"),
 		"sort":     completeColumns(app),
 		"sort-by":  completeColumns(app),

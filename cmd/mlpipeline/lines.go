@@ -239,59 +239,6 @@ func queueLine(s outputs.Status, hidden, width int, now time.Time, colour bool) 
 	return line
 }
 
-// clock writes a time of day, with the day when that is not today. What is over is now.
-func clock(t, now time.Time) string {
-	if t.Before(now) {
-		t = now
-	}
-	t, now = t.Local(), now.Local()
-	year, month, day := now.Date()
-	switch midnight := time.Date(year, month, day, 0, 0, 0, 0, now.Location()); {
-	case t.Before(midnight.AddDate(0, 0, 1)):
-		return t.Format("15:04")
-	case t.Before(midnight.AddDate(0, 0, 7)):
-		return t.Format("Mon 15:04")
-	}
-	return t.Format("Mon 2 Jan 15:04")
-}
-
-// spell writes seconds in one or two units: 12s, 3m20s, 1h02m, 2d03h.
-func spell(seconds float64) string {
-	if math.IsNaN(seconds) || seconds < 0 {
-		seconds = 0
-	}
-	s := int64(math.Ceil(min(seconds, 1e9)))
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case s < 24*3600:
-		return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
-	}
-	return fmt.Sprintf("%dd%02dh", s/(24*3600), s%(24*3600)/3600)
-}
-
-// perSecond writes a rate in three digits: of slow steps what each takes.
-func perSecond(rate float64) string {
-	value, unit := rate, "it/s"
-	if rate < 1 {
-		value, unit = 1/rate, "s/it"
-	}
-	for _, prefix := range []string{"", "k", "M", "G"} {
-		switch {
-		case value < 9.995:
-			return fmt.Sprintf("%.2f%s %s", value, prefix, unit)
-		case value < 99.95:
-			return fmt.Sprintf("%.1f%s %s", value, prefix, unit)
-		case value < 999.5:
-			return fmt.Sprintf("%.0f%s %s", value, prefix, unit)
-		}
-		value /= 1000
-	}
-	return fmt.Sprintf("%.3gT %s", value, unit)
-}
-
 // cutEnd and cutMiddle make text as narrow as width. In the middle of a name is what it shares with its neighbours.
 func cutEnd(text string, width int) string {
 	return runewidth.Truncate(text, width, strings.Repeat(".", min(3, width)))

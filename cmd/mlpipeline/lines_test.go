@@ -166,27 +166,6 @@ func TestLiveLinesFit(t *testing.T) {
 	}
 }
 
-func TestSpell(t *testing.T) {
-	for seconds, want := range map[float64]string{
-		0: "0s", 0.2: "1s", 12: "12s", 59.5: "1m00s", 200: "3m20s", 3599.1: "1h00m", 3720: "1h02m", 86400 * 2.125: "2d03h", -1: "0s", 1e300: "11574d01h",
-	} {
-		if got := spell(seconds); got != want {
-			t.Errorf("spell(%v) = %q, want %q", seconds, got, want)
-		}
-	}
-}
-
-func TestPerSecond(t *testing.T) {
-	for rate, want := range map[float64]string{
-		1: "1.00 it/s", 18.24: "18.2 it/s", 9.996: "10.0 it/s", 456.7: "457 it/s", 999.9: "1.00k it/s", 12345: "12.3k it/s", 2.5e6: "2.50M it/s", 1e13: "10T it/s",
-		0.5: "2.00 s/it", 0.99: "1.01 s/it", 1 / 3600.0: "3.60k s/it",
-	} {
-		if got := perSecond(rate); got != want {
-			t.Errorf("perSecond(%v) = %q, want %q", rate, got, want)
-		}
-	}
-}
-
 // A footer writes what is above once, and nothing when nothing has changed.
 func TestFooter(t *testing.T) {
 	var terminal strings.Builder

@@ -403,7 +403,7 @@ func runText(r outputs.Live, now time.Time) string {
 		text += fmt.Sprintf(", epoch %d of %d", r.Epoch, r.Epochs)
 	}
 	if r.Rate > 0 {
-		text += fmt.Sprintf(", %.3g steps/s", r.Rate)
+		text += ", " + perSecond(r.Rate)
 	}
 	if r.Left > 0 {
 		text += ", " + outputs.Duration(r.Left) + " left"
@@ -412,34 +412,4 @@ func runText(r outputs.Live, now time.Time) string {
 		text += "; " + outputs.FormatMetrics(r.Metrics)
 	}
 	return text
-}
-
-// moment writes a time, with how far away it is.
-func moment(t, now time.Time) string {
-	if t.IsZero() {
-		return "an unknown time"
-	}
-	form := "15:04:05"
-	if t.Local().Format(time.DateOnly) != now.Local().Format(time.DateOnly) {
-		form = "2006-01-02 15:04:05"
-	}
-	text := t.Local().Format(form)
-	switch away := now.Sub(t).Round(time.Second); {
-	case away > 0:
-		text += " (" + span(away) + " ago)"
-	case away < 0:
-		text += " (in " + span(-away) + ")"
-	}
-	return text
-}
-
-// span writes a time that has passed as a person would say it.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Hour:
-		return d.String()
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
