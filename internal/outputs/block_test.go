@@ -46,7 +46,7 @@ func TestBlock(t *testing.T) {
 }
 
 func TestDuration(t *testing.T) {
-	for seconds, want := range map[float64]string{0: "0s", 0.0042: "0s", 1.234: "1.23s", 12.34: "12.3s", 59.99: "1m0s", 61.5: "1m2s", 90061: "25h1m1s"} {
+	for seconds, want := range map[float64]string{1e300: "2562047h47m16s", -1e300: "-2562047h47m16s", 0: "0s", 0.0042: "0s", 1.234: "1.23s", 12.34: "12.3s", 59.99: "1m0s", 61.5: "1m2s", 90061: "25h1m1s"} {
 		if got := Duration(seconds); got != want {
 			t.Errorf("%g: %s, want %s", seconds, got, want)
 		}

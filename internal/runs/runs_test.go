@@ -177,6 +177,37 @@ func TestDamagedJournal(t *testing.T) {
 	}
 }
 
+// Lines that this program does not write, which others may: without a time, with one beyond all bounds, with white space.
+func TestOddLines(t *testing.T) {
+	dir := t.TempDir()
+	f := journal(t, dir, "a")
+	file, err := os.OpenFile(f.HistoryFile(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fmt.Fprintln(file, `{"event":"finished","model":"m","version":"no time","run":"1","seconds":1}`)
+	fmt.Fprintln(file, `{"event":"finished","model":"m","version":"long","run":"2","time":"2023-11-14T22:13:20.000Z","seconds":1e300}`)
+	fmt.Fprintln(file, `{"event": "finished", "model":"m","version":"spaces","run":"3","time":"2023-11-14T22:13:20.000Z", "params": { "a" : [ 1, 2 ], "b": 9007199254740993 }}`)
+	x := read(t, f)
+	if len(x.Runs) != 3 {
+		t.Fatalf("%q", told(x))
+	}
+	named := map[string]*Run{}
+	for _, r := range x.Runs {
+		named[r.Version] = r
+	}
+	if r := named["no time"]; !r.Started.IsZero() || !strings.Contains(string(r.AppendJSON(nil)), `"started":null,"ended":null,"seconds":null`) {
+		t.Errorf("no time: %s", r.AppendJSON(nil))
+	}
+	if r := named["long"]; !r.Started.Before(at(0).Time) {
+		t.Errorf("started %v", r.Started)
+	}
+	if diff := cmp.Diff(map[string]Value{"a": "[1,2]", "b": "9007199254740993", "order": "0"}, named["spaces"].Params()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestFind(t *testing.T) {
 	f := journal(t, t.TempDir(), "a",
 		started(1, "m", "v"), ended(outputs.Failed, 1, 2, "m", "v"),
