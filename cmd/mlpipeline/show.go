@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mlpipeline/mlpipeline/internal/chart"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
 	"github.com/mlpipeline/mlpipeline/internal/table"
@@ -312,10 +313,10 @@ func (s *shown) metrics() (*table.Table, error) {
 	if s.run.ID == "" {
 		return t, nil
 	}
-	lines := map[string]*sparkline{}
+	lines := map[string]*chart.Sparkline{}
 	var names []string
 	more := 0
-	var last *sparkline
+	var last *chart.Sparkline
 	var lastName string
 	err := s.folder.Metrics(s.run.ID, func(name string, _ int64, value float64, _ int64) {
 		if last == nil || name != lastName {
@@ -325,28 +326,28 @@ func (s *shown) metrics() (*table.Table, error) {
 					more++
 					return
 				}
-				l = &sparkline{}
+				l = &chart.Sparkline{}
 				lines[name] = l
 				names = append(names, name)
 			}
 			last, lastName = l, name
 		}
-		last.add(value)
+		last.Add(value)
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
 		l := lines[name]
-		points := fmt.Sprint(l.points)
-		if l.nan > 0 {
-			points += fmt.Sprintf(" (%d NaN)", l.nan)
+		points := fmt.Sprint(l.Points)
+		if l.NaN > 0 {
+			points += fmt.Sprintf(" (%d NaN)", l.NaN)
 		}
 		low, high := "-", "-"
-		if l.points > l.nan {
-			low, high = runs.Short(l.min), runs.Short(l.max)
+		if l.Points > l.NaN {
+			low, high = runs.Short(l.Min), runs.Short(l.Max)
 		}
-		t.Cells = append(t.Cells, oneLine(name), l.draw(32), runs.Short(l.first), runs.Short(l.last), low, high, points)
+		t.Cells = append(t.Cells, oneLine(name), l.Draw(32), runs.Short(l.First), runs.Short(l.Last), low, high, points)
 	}
 	if more > 0 {
 		t.Cells = append(t.Cells, "others", "", "", "", "", "", fmt.Sprint(more))

@@ -1,12 +1,12 @@
-package main
+package chart
 
 import "math"
 
-// A sparkline takes the values of a metric, however many, and draws them in one line.
-type sparkline struct {
-	points, nan int64
-	first, last float64
-	min, max    float64 // of those that are numbers
+// A Sparkline takes the values of a metric, however many, and draws them in one line.
+type Sparkline struct {
+	Points, NaN int64
+	First, Last float64
+	Min, Max    float64 // of those that are numbers
 
 	parts []part // equally long ones of what has come so far
 	each  int64  // how many values the last but the present one have
@@ -22,19 +22,20 @@ type part struct {
 // maxParts is even and far more than is drawn.
 const maxParts = 512
 
-func (s *sparkline) add(v float64) {
-	if s.points == 0 {
-		s.first, s.each = v, 1
+// Add takes the next value.
+func (s *Sparkline) Add(v float64) {
+	if s.Points == 0 {
+		s.First, s.each = v, 1
 	}
-	s.points++
-	s.last = v
+	s.Points++
+	s.Last = v
 	if v != v {
-		s.nan++
+		s.NaN++
 	} else {
-		if s.points-s.nan == 1 {
-			s.min, s.max = v, v
+		if s.Points-s.NaN == 1 {
+			s.Min, s.Max = v, v
 		}
-		s.min, s.max = min(s.min, v), max(s.max, v)
+		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
 	}
 	n := len(s.parts)
 	if n == 0 || s.parts[n-1].all == s.each {
@@ -59,8 +60,8 @@ func (s *sparkline) add(v float64) {
 
 var blocks = []rune("▁▂▃▄▅▆▇█")
 
-// draw draws the means of up to width parts of the same length. Where there is no finite value stands a ×.
-func (s *sparkline) draw(width int) string {
+// Draw draws the means of up to width parts of the same length. Where there is no finite value stands a ×.
+func (s *Sparkline) Draw(width int) string {
 	width = min(width, len(s.parts))
 	means := make([]float64, width)
 	low, high := math.Inf(1), math.Inf(-1)

@@ -1,4 +1,4 @@
-package main
+package chart
 
 import (
 	"math"
@@ -6,11 +6,11 @@ import (
 )
 
 func drawn(width int, values ...float64) string {
-	var s sparkline
+	var s Sparkline
 	for _, v := range values {
-		s.add(v)
+		s.Add(v)
 	}
-	return s.draw(width)
+	return s.Draw(width)
 }
 
 func TestSparkline(t *testing.T) {
@@ -33,15 +33,15 @@ func TestSparkline(t *testing.T) {
 
 // Of very many values the line has the same form, and the ends are kept.
 func TestSparklineOfVeryManyValues(t *testing.T) {
-	var s sparkline
+	var s Sparkline
 	const n = 1_000_000
 	for i := range n {
-		s.add(float64(i))
+		s.Add(float64(i))
 	}
-	if got := s.draw(8); got != "▁▂▃▄▅▆▇█" {
+	if got := s.Draw(8); got != "▁▂▃▄▅▆▇█" {
 		t.Errorf("%s", got)
 	}
-	if s.first != 0 || s.last != n-1 || s.min != 0 || s.max != n-1 || s.points != n || len(s.parts) > maxParts {
+	if s.First != 0 || s.Last != n-1 || s.Min != 0 || s.Max != n-1 || s.Points != n || len(s.parts) > maxParts {
 		t.Errorf("%+v", s)
 	}
 }
