@@ -121,7 +121,7 @@ func runCompare(app *app, opts compareOptions, named []string) error {
 	if len(named) == 0 || by != "" || opts.reverse {
 		if len(named) > 0 && by == "" { // as they are named
 			slices.Reverse(chosen)
-		} else if err := sortRuns(chosen, by, measure, opts.reverse); err != nil {
+		} else if err := sortRuns(index, chosen, by, measure, opts.reverse); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func runCompare(app *app, opts compareOptions, named []string) error {
 	if opts.json || opts.format == "json" {
 		return printRows(app, chosen)
 	}
-	c, err := newComparison(chosen, opts.columns, opts.onlyChanged)
+	c, err := newComparison(index, chosen, opts.columns, opts.onlyChanged)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ type comparison struct {
 }
 
 // newComparison takes what fits the patterns, or all but ORDER, which says when a version ran and not what it was.
-func newComparison(chosen []*runs.Run, patterns []string, onlyChanged bool) (*comparison, error) {
+func newComparison(index *runs.Index, chosen []*runs.Run, patterns []string, onlyChanged bool) (*comparison, error) {
 	c := &comparison{runs: chosen}
 	params, metrics := map[string]bool{}, map[string]bool{}
 	for i, r := range chosen {
@@ -177,7 +177,7 @@ func newComparison(chosen []*runs.Run, patterns []string, onlyChanged bool) (*co
 	c.names = append(sortedKeys(params), sortedKeys(metrics)...)
 	if len(patterns) > 0 {
 		var err error
-		if c.names, err = matching(patterns, c.names); err != nil {
+		if c.names, err = matching(patterns, c.names, func() []string { return valueNames(index.Runs) }); err != nil {
 			return nil, err
 		}
 	}

@@ -153,7 +153,7 @@ func completeList(*app) completer {
 	return complete(func(cmd *cobra.Command, start string) []string {
 		before := start[:strings.LastIndexByte(start, ',')+1]
 		late := lateRuns(cmd)
-		names := append(runs.MetricNames(late), runs.ParamNames(late)...)
+		names := valueNames(late)
 		if cmd.Name() == "ls" {
 			names = append(names, extraColumns...)
 		}
@@ -167,8 +167,7 @@ func completeList(*app) completer {
 // completeCondition offers the names that a condition may begin with.
 func completeCondition(*app) completer {
 	names := complete(func(cmd *cobra.Command, _ string) []string {
-		late := lateRuns(cmd)
-		return append(runs.MetricNames(late), append(runs.ParamNames(late), "seconds")...)
+		return append(valueNames(lateRuns(cmd)), "seconds")
 	})
 	return func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 		words, directive := names(cmd, args, start)

@@ -103,7 +103,7 @@ func runLs(app *app, opts lsOptions) error {
 		return opts.none(app, index, filter)
 	}
 	measure := measureOf(project)
-	if err := sortRuns(chosen, opts.sort, measure, opts.reverse); err != nil {
+	if err := sortRuns(index, chosen, opts.sort, measure, opts.reverse); err != nil {
 		return err
 	}
 	all := len(chosen)
@@ -118,7 +118,7 @@ func runLs(app *app, opts lsOptions) error {
 	if opts.json {
 		return printRows(app, chosen)
 	}
-	list := runList{runs: chosen, width: width, now: now, measure: measure, sort: opts.sort, columns: opts.columns, colour: coloured(app.stdout), id: 64}
+	list := runList{index: index, runs: chosen, width: width, now: now, measure: measure, sort: opts.sort, columns: opts.columns, colour: coloured(app.stdout), id: 64}
 	if width > 0 {
 		list.id = index.Short(chosen)
 	}
@@ -146,8 +146,9 @@ func printRows(app *app, chosen []*runs.Run) error {
 
 // A runList is a table of runs.
 type runList struct {
-	runs    []*runs.Run
-	width   int // of the terminal; 0: none
+	index   *runs.Index
+	runs    []*runs.Run // of the index
+	width   int         // of the terminal; 0: none
 	now     time.Time
 	measure runs.Measure
 	sort    string   // what they are sorted by: it is shown
@@ -220,7 +221,7 @@ const maxMetrics = 4
 func (l *runList) chosen() ([]string, error) {
 	metrics := runs.MetricNames(l.runs)
 	if len(l.columns) > 0 {
-		return matching(l.columns, slices.Concat(metrics, runs.ParamNames(l.runs), extraColumns))
+		return matching(l.columns, slices.Concat(metrics, runs.ParamNames(l.runs), extraColumns), func() []string { return valueNames(l.index.Runs) })
 	}
 	names := l.headlines(metrics)
 	names = names[:min(maxMetrics, len(names))]

@@ -127,7 +127,10 @@ func (o *filterOptions) filter(now time.Time) (f runs.Filter, err error) {
 // unknown is the error for a name that is none of those known.
 func unknown(what, name string, known []string) error {
 	const most = 20
-	hint := "there are: " + strings.Join(known[:min(most, len(known))], ", ")
+	hint := "there is none at all"
+	if len(known) > 0 {
+		hint = "there are: " + strings.Join(known[:min(most, len(known))], ", ")
+	}
 	if len(known) > most {
 		hint += ", ..."
 	}
@@ -167,7 +170,7 @@ func (o *filterOptions) none(app *app, index *runs.Index, f runs.Filter) error {
 		return nil
 	}
 	for _, c := range f.Where {
-		known := append(runs.MetricNames(index.Runs), runs.ParamNames(index.Runs)...)
+		known := valueNames(index.Runs)
 		if !slices.Contains(known, c.Name) && c.Name != "seconds" {
 			return unknown("metric or parameter", c.Name, known)
 		}
@@ -197,8 +200,9 @@ func (o *filterOptions) none(app *app, index *runs.Index, f runs.Filter) error {
 	return nil
 }
 
-// sortRuns sorts runs, which come oldest first, as --sort and --reverse say: without a name newest first.
-func sortRuns(chosen []*runs.Run, by string, measure runs.Measure, reverse bool) error {
+// sortRuns sorts runs, which come oldest first, as --sort and --reverse say: without a name newest first. So do runs that do not
+// have what they are to be sorted by, if others of the index do.
+func sortRuns(index *runs.Index, chosen []*runs.Run, by string, measure runs.Measure, reverse bool) error {
 	if by == "" {
 		if !reverse {
 			slices.Reverse(chosen)
@@ -210,12 +214,16 @@ func sortRuns(chosen []*runs.Run, by string, measure runs.Measure, reverse bool)
 	if !errors.As(err, &odd) {
 		return err
 	}
-	for _, name := range odd.Known {
+	known := runs.ColumnNames(index.Runs)
+	if slices.Contains(known, by) {
+		return sortRuns(index, chosen, "", measure, reverse)
+	}
+	for _, name := range known {
 		if strings.HasSuffix(name, "."+by) {
 			return usageError{&hintError{err, "did you mean " + name + "?"}}
 		}
 	}
-	return unknown("column", by, odd.Known)
+	return unknown("column", by, known)
 }
 
 // measureOf is what the user wants versions of a project judged by.
@@ -223,26 +231,32 @@ func measureOf(p config.Project) runs.Measure {
 	return runs.Measure{Metric: p.Metric, Goal: p.MetricGoal}
 }
 
-// matching are the names that fit any of some patterns, in the order of the patterns.
-func matching(patterns, names []string) ([]string, error) {
+// valueNames are the names of metrics and parameters of runs.
+func valueNames(all []*runs.Run) []string {
+	return append(runs.MetricNames(all), runs.ParamNames(all)...)
+}
+
+// matching are the names that fit any of some patterns, in the order of the patterns. A pattern that fits none of them may fit
+// one of others: the runs that are shown need not have what others have.
+func matching(patterns, names []string, others func() []string) ([]string, error) {
 	var fit []string
 	for _, p := range patterns {
 		s := version.Selection{p}
 		if err := s.Check(); err != nil {
 			return nil, usageError{err}
 		}
-		found := false
-		for _, name := range names {
-			if !s.Has(name) && name != p {
-				continue
-			}
-			found = true
-			if !slices.Contains(fit, name) {
+		fits := func(name string) bool { return name == p || s.Has(name) }
+		known := names
+		if !slices.ContainsFunc(known, fits) {
+			known = others()
+		}
+		if !slices.ContainsFunc(known, fits) {
+			return nil, unknown("column", p, known)
+		}
+		for _, name := range known {
+			if fits(name) && !slices.Contains(fit, name) {
 				fit = append(fit, name)
 			}
-		}
-		if !found {
-			return nil, unknown("column", p, names)
 		}
 	}
 	return fit, nil
