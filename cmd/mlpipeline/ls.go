@@ -264,13 +264,13 @@ func (l *runList) headlines(all []string) []string {
 }
 
 func (l *runList) table(chosen []string) *table.Table {
-	align := 0
-	if l.width == 0 {
-		align = 80
+	most, align := 24, 0
+	if l.width == 0 { // nothing is cut
+		most, align = 0, 80
 	}
 	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "started"}, {Title: "took", Right: true}, {Title: "status"}, {Title: "model/version", Align: align}}}
 	for _, name := range chosen {
-		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: !slices.Contains(extraColumns, name), Most: 24})
+		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: !slices.Contains(extraColumns, name), Most: most, Align: align})
 	}
 	t.Columns = append(t.Columns, table.Column{Title: "host"}, table.Column{Title: "error", Most: 200})
 	n := len(t.Columns)

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
 )
 
 func TestSince(t *testing.T) {
@@ -20,5 +22,15 @@ func TestSince(t *testing.T) {
 		if got, err := parseSince(text, now); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+func TestGitText(t *testing.T) {
+	dirty := &outputs.Git{Commit: "b041c7d9fb0c0693", Dirty: true}
+	if long, short := gitText(dirty, false), gitText(dirty, true); long != "b041c7d9fb0c0693-dirty" || short != "b041c7d9-dirty" {
+		t.Errorf("%s and %s", long, short)
+	}
+	if got := gitText(nil, true) + gitText(&outputs.Git{}, true); got != "" {
+		t.Errorf("%q of no commit", got)
 	}
 }
