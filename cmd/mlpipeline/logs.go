@@ -22,8 +22,8 @@ func newLogs(app *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs [RUN]",
 		Short: "show what a run prints",
-		Long: `logs shows what a run has printed and logged: RUN, which is its id, a unique beginning of that, or model/version for the
-latest; without one, the runs that are going on, or else the last run.
+		Long: `logs shows what a run has printed and logged: RUN, which is its id, a unique beginning of that, model/version for its
+latest run, or model for that of its versions; without one, the runs that are going on, or else the last run.
 
 With -f it goes on as they print: with RUN until that ends, without until the execution ends, through one run after the
 other. The output of several runs is told apart by lines with their names on standard output; what else there is to say goes
@@ -42,6 +42,7 @@ to standard error.`,
 	}
 	cmd.Flags().BoolVarP(&opts.follow, "follow", "f", false, "go on as more is printed")
 	cmd.Flags().IntVarP(&opts.lines, "lines", "n", -1, "begin with the last `N` lines (default: with the first line)")
+	cmd.Flags().Lookup("lines").DefValue = "0" // keeps -1 out of the help
 	cmd.Flags().StringVarP(&opts.project, "project", "C", "", "the project of `DIR` (default: the current folder or one above it)")
 	return cmd
 }

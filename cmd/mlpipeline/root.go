@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 )
 
@@ -106,7 +107,7 @@ func newRoot(app *app) *cobra.Command {
 	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
 	flags.BoolVar(&opts.json, "json", false, "print results as JSON, one value a line")
-	flags.StringVar(&opts.progress, "progress", progressAuto, "show what happens as `auto|tty|plain|none`: with live lines (tty), a line for each event, or not; auto: tty on a terminal")
+	flags.StringVar(&opts.progress, "progress", progressAuto, "how to show what happens, `auto|tty|plain|none`: with live lines, a line for each event, or only what goes wrong; auto is tty on a terminal, else plain")
 	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "show only warnings, errors, failures and the end")
 	root.AddCommand(newInit(app), newStatus(app), newLogs(app), newStop(app), newLs(app), newShow(app), newCompare(app),
 		newPlot(app), newReport(app), newVersion(app), newDoctor(app))
@@ -149,7 +150,11 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usageError{&hintError{err, "did you mean mlpipeline " + near[0] + "?"}}
+		meant := near[0]
+		if nearest := config.Nearest(args[0], near); nearest != "" {
+			meant = nearest
+		}
+		return usageError{&hintError{err, "did you mean mlpipeline " + meant + "?"}}
 	}
 	return usageError{err}
 }
