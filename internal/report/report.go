@@ -143,9 +143,10 @@ func (r Request) period() period {
 		}
 		p.runs = x.Select(runs.Filter{Since: since})
 	case len(x.Executions) > 0:
-		last := x.Executions[len(x.Executions)-1]
+		executions := busy(x.Executions)
+		last := executions[len(executions)-1]
 		seen := map[string]bool{}
-		for _, e := range slices.Backward(x.Executions) {
+		for _, e := range slices.Backward(executions) {
 			end := e.Ended
 			if e.Running {
 				end = r.Now
@@ -200,6 +201,21 @@ func (r Request) period() period {
 		}
 	}
 	return p
+}
+
+// busy leaves out executions that had nothing to do, or were refused: a look into the queue is no night. It returns all when
+// there is no other.
+func busy(all []*runs.Execution) []*runs.Execution {
+	var some []*runs.Execution
+	for _, e := range all {
+		if e.Running || len(e.Runs) > 0 {
+			some = append(some, e)
+		}
+	}
+	if some == nil {
+		return all
+	}
+	return some
 }
 
 func latest(times ...time.Time) time.Time {
