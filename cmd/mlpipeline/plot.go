@@ -40,10 +40,10 @@ func newPlot(app *app) *cobra.Command {
 		Use:   "plot METRIC [RUN...]",
 		Short: "draw the curve of a metric, in the terminal or as a file",
 		Long: `plot draws what a metric was by step: one that a model has recorded while it trained. Without RUN it takes the latest run
-of each version that has it, the newest first, at most 8. A run that was resumed is one curve with the runs before it.
+of each version that has it: of the 8 that ran last. A run that was resumed is one curve with the runs before it.
 
-A RUN is an id, a unique beginning of one, or model/version for its latest run. With -o the chart is a file: a picture
-(.svg, .png), or a page to move about in (.html), which needs no network.
+RUN is an id, a unique beginning of one, model/version for the latest run of that version, or model for the latest run of
+that model. With -o the chart is a file: a picture (.svg, .png), or a page to move about in (.html), which needs no network.
 
 Long curves are thinned: of each stretch of steps the lowest and the highest value are kept, and gaps where a value was NaN
 or infinite. So are the "steps" and "values" that --json prints, a curve a line, to about 1,000 points.`,
@@ -253,8 +253,10 @@ func (p *plotting) none() error {
 	}
 	near := config.Nearest(p.metric, names)
 	switch {
+	case len(p.read) == 0 && len(p.index.Runs) > 0:
+		return &hintError{fmt.Errorf("none of %d runs fits --model and --version", len(p.index.Runs)), "mlpipeline ls lists them"}
 	case len(p.read) == 0:
-		return &hintError{errors.New("there is no run to draw"), "mlpipeline ls lists the runs, mlpipeline -r makes some"}
+		return &hintError{errors.New("there is no run to draw"), "mlpipeline -r makes some"}
 	case slices.Contains(runs.MetricNames(p.read), p.metric):
 		return usageError{&hintError{fmt.Errorf("%s is a result: it is measured when training is over, and has no curve", p.metric),
 			"mlpipeline compare --sort-by " + p.metric}}

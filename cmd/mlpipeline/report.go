@@ -28,7 +28,7 @@ recorded in training, and a table of all runs.
 The page is one file that loads nothing from anywhere: it can be sent by mail, and read on a phone. Curves are thinned to
 about 500 points. It may be made at any time, also while the queue runs.`,
 		Example: `  mlpipeline report
-  mlpipeline report --since 2d -o week/report.html
+  mlpipeline report --since 2d -o two-nights.html
   mlpipeline report -o - > night.html`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return runReport(app, opts) },
