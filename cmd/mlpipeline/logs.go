@@ -29,7 +29,7 @@ With -f it goes on as they print: with RUN until that ends, without until the ex
 other. The output of several runs is told apart by lines with their names on standard output; what else there is to say goes
 to standard error.`,
 		Example: `  mlpipeline logs -f
-  mlpipeline logs softmax/baseline > baseline.txt
+  mlpipeline logs logistic.py/baseline > baseline.txt
   mlpipeline logs -n 20 20261122-2219`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(app, 1),
