@@ -369,6 +369,8 @@ func (h hostStatus) queue(now time.Time) string {
 		}
 	}
 	switch {
+	case h.State == stateEnded && q.Waiting+q.Unknown > 0 && q.Done()+q.Skipped == 0:
+		text += "; nothing was started"
 	case h.State == stateEnded && q.Waiting+q.Unknown > 0:
 		text += "; it was stopped before all was done: mlpipeline -r -u goes on with it"
 	case h.State != stateRunning:
