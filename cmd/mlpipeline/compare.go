@@ -47,7 +47,7 @@ With --format csv numbers are written in full, and host, start, seconds and comm
 
 On a terminal two or three runs that have no room side by side are shown one a column, and more runs in several tables
 below each other.`,
-		Example: `  mlpipeline compare softmax/baseline softmax/wide
+		Example: `  mlpipeline compare softmax/baseline softmax/slow
   mlpipeline compare --model softmax --only-changed --sort-by test.accuracy --top 10
   mlpipeline compare --columns 'learning_rate,test.*' --where 'epochs>=20'
   mlpipeline compare --since 1w --format csv > week.csv`,

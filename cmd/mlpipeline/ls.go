@@ -45,7 +45,7 @@ the metrics and parameters to show, or patterns of them, and ended, step and git
 		Example: `  mlpipeline ls
   mlpipeline ls --status failed --since 2d
   mlpipeline ls --model 'vision/*' --sort test.accuracy -n 5
-  mlpipeline ls --where 'test.accuracy>0.9' --where optimizer=sgd --columns 'test.*,learning_rate,git'
+  mlpipeline ls --where 'test.accuracy>0.9' --where epochs=20 --columns 'test.*,learning_rate,git'
   mlpipeline ls --json | jq -r 'select(.git.dirty) | .id'`,
 		Args: noNames,
 		RunE: func(cmd *cobra.Command, _ []string) error {
