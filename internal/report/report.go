@@ -156,7 +156,7 @@ func (r Request) period() period {
 					end = latest(end, run.Started, run.Ended)
 				}
 			}
-			if !seen[e.Host] && end.After(last.Began.Add(-together)) {
+			if e == last || !seen[e.Host] && end.After(last.Began.Add(-together)) { // a clock may be set back
 				p.executions = append(p.executions, e)
 			}
 			seen[e.Host] = true

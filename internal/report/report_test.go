@@ -103,3 +103,12 @@ func TestMarkupIsBalanced(t *testing.T) {
 		t.Error("a name has ended a line")
 	}
 }
+
+// A clock that was set back during an execution puts its end long before its beginning.
+func TestClockSetBack(t *testing.T) {
+	dir := t.TempDir()
+	execution(t, dir, "a", "only", 1, -40)
+	if text := page(t, dir, time.Time{}); !strings.Contains(text, ">m/only") {
+		t.Error("the run is not on the page")
+	}
+}
