@@ -8,7 +8,7 @@ import (
 
 // A markup is HTML that is being written. Every text and every value of an attribute is escaped on its way in, so that
 // nothing that a user or a model wrote can become an element or leave its attribute. Names of elements and of attributes
-// are written in this package alone, and no attribute among them holds an address or a script.
+// are written in this package alone, and no attribute among them holds a script, or an address but of a part of the page.
 //
 // It stands where html/template could: that and what comes with it would make the program a third larger.
 type markup struct {

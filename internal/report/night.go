@@ -22,6 +22,7 @@ func (m *markup) night(n *night) {
 	for _, note := range n.notes {
 		m.put("p", note, "class", "note")
 	}
+	m.parts(n)
 	m.end()
 	m.start("main")
 	if len(n.table.rows) == 0 {
@@ -38,6 +39,26 @@ func (m *markup) night(n *night) {
 	m.end()
 }
 
+// parts lead to the parts of the page that there are.
+func (m *markup) parts(n *night) {
+	m.start("nav", "aria-label", "Parts of this page")
+	for _, part := range []struct {
+		there bool
+		link  string
+	}{
+		{len(n.failed) > 0, `<a href="#failed">What failed</a>`},
+		{len(n.open) > 0, `<a href="#open">` + escape(n.openTitle) + `</a>`},
+		{len(n.best) > 0, `<a href="#best">Best versions</a>`},
+		{len(n.groups) > 0, `<a href="#curves">Curves</a>`},
+		{len(n.table.rows) > 0, `<a href="#runs">All runs</a>`},
+	} {
+		if part.there {
+			m.raw(part.link + "\n")
+		}
+	}
+	m.end()
+}
+
 // section begins a part of the page that has a heading.
 func (m *markup) section(id, title string) {
 	m.start("section", "aria-labelledby", id)
@@ -51,11 +72,20 @@ func (m *markup) troubles(id, title string, all []trouble, more string) {
 	m.section(id, title)
 	for _, t := range all {
 		m.start("article", "class", "trouble")
+		if t.folded {
+			m.start("details")
+			m.start("summary")
+		}
 		m.start("h3")
 		m.put("span", t.status, "class", "status "+t.status)
 		m.text(" " + t.name)
 		m.end()
-		m.some("p", t.cause, "class", "cause")
+		if t.folded {
+			m.some("span", t.cause, "class", "cause")
+			m.end()
+		} else {
+			m.some("p", t.cause, "class", "cause")
+		}
 		m.put("p", t.facts, "class", "facts")
 		for _, d := range t.details {
 			m.start("details")
@@ -71,6 +101,9 @@ func (m *markup) troubles(id, title string, all []trouble, more string) {
 				m.put("code", w.where)
 				m.end()
 			}
+			m.end()
+		}
+		if t.folded {
 			m.end()
 		}
 		m.end()
@@ -130,6 +163,7 @@ func (m *markup) curves(n *night) {
 	}
 	m.section("curves", "Curves")
 	m.raw(`<noscript><p class="note">The charts need JavaScript, which some mail programs leave out: save this page and open it in a browser.</p></noscript>` + "\n")
+	m.put("p", "Drag across a chart to look closer; a double click shows all of it again. A click on a name takes its curve off.", "class", "facts")
 	for _, g := range n.groups {
 		m.put("h3", g.model)
 		m.some("p", strings.TrimSpace(g.note), "class", "note")
@@ -142,6 +176,9 @@ func (m *markup) curves(n *night) {
 	m.some("p", n.moreCharts, "class", "note")
 	m.end()
 }
+
+// longCell is how many bytes a cell may hold that is one line.
+const longCell = 32
 
 func (m *markup) table(t table) {
 	if len(t.rows) == 0 {
@@ -175,13 +212,17 @@ func (m *markup) table(t table) {
 		for i, c := range row {
 			switch {
 			case i == 0:
-				m.put("th", c.text, "scope", "row", "title", c.title)
+				m.put("th", c.text, "scope", "row")
 			case c.status != "":
 				m.start("td")
 				m.put("span", c.text, "class", "status "+c.status)
 				m.end()
 			default:
-				m.put("td", c.text, "class", numeric(c.number), "data-v", c.sort, "title", c.title)
+				class := numeric(c.number)
+				if len(c.text) > longCell {
+					class = "long"
+				}
+				m.put("td", c.text, "class", class, "data-v", c.sort, "title", c.title)
 			}
 		}
 		m.end()

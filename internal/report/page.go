@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,7 @@ func scripts() []string {
 
 // policy allows what is in the page and nothing else: neither another script nor a request.
 func policy() string {
-	text := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src"
+	text := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src"
 	for _, s := range scripts() {
 		sum := sha256.Sum256([]byte(s))
 		text += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -80,20 +81,23 @@ type chartView struct {
 	id     string
 	title  string
 	curves []chart.Curve
+	inks   []int // the colour of each curve: that of its version in all charts of a model
 }
 
 // dataOf is what charts show, by their ids, as JSON that can stand in a script element.
 func dataOf(charts []chartView) (string, error) {
 	type curve struct {
-		X []int64  `json:"x"`
-		Y []number `json:"y"`
+		Ink int      `json:"ink"`
+		X   []int64  `json:"x"`
+		Y   []number `json:"y"`
 	}
 	all := map[string][]curve{}
 	for _, c := range charts {
-		for _, from := range c.curves {
-			to := curve{X: []int64{}, Y: []number{}}
+		digits := c.digits()
+		for i, from := range c.curves {
+			to := curve{Ink: c.inks[i], X: []int64{}, Y: []number{}}
 			for _, p := range from.Points {
-				to.X, to.Y = append(to.X, p.Step), append(to.Y, number(p.Value))
+				to.X, to.Y = append(to.X, p.Step), append(to.Y, number{p, digits})
 			}
 			all[c.id] = append(all[c.id], to)
 		}
@@ -102,20 +106,42 @@ func dataOf(charts []chartView) (string, error) {
 	return string(text), err
 }
 
-// A number is null when it has no place on a chart. Six digits are more than a screen shows.
-type number float64
+// digits is how many of a number are written: a few more than tell the highest from the lowest.
+func (c chartView) digits() int {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, curve := range c.curves {
+		if l, h, ok := curve.Bounds(); ok {
+			low, high = min(low, l), max(high, h)
+		}
+	}
+	const least, most = 6, 17
+	if !(low < high) {
+		return least
+	}
+	return min(max(least, 4+int(math.Log10(max(-low, high)/(high-low)))), most)
+}
+
+// A number is null when it has no place on a chart.
+type number struct {
+	chart.Point
+	digits int
+}
 
 func (n number) MarshalJSON() ([]byte, error) {
-	if (chart.Point{Value: float64(n)}).Gap() {
+	if n.Gap() {
 		return []byte("null"), nil
 	}
-	return fmt.Appendf(nil, "%.6g", float64(n)), nil
+	const far = 1e300 // of two beyond, the browser cannot tell how far they are from each other
+	return fmt.Appendf(nil, "%.*g", n.digits, min(max(n.Value, -far), far)), nil
 }
 
 // chart writes the place of a chart, its legend, and what it shows for those who do not see it.
 func (m *markup) chart(c chartView) {
 	m.start("figure", "class", "chart", "id", c.id)
-	m.put("figcaption", c.title)
+	m.start("figcaption")
+	m.put("span", c.title)
+	m.put("button", "log scale", "type", "button", "class", "log", "aria-pressed", "false", "hidden", "hidden")
+	m.end()
 	label := c.title
 	var lasts []string
 	for _, curve := range c.curves {
@@ -132,7 +158,7 @@ func (m *markup) chart(c chartView) {
 	for i, curve := range c.curves {
 		m.start("li")
 		m.start("button", "type", "button", "aria-pressed", "true")
-		m.put("i", "", "class", "c"+strconv.Itoa(i))
+		m.put("i", "", "class", "c"+strconv.Itoa(c.inks[i]))
 		m.put("span", curve.Name)
 		m.text(" ")
 		m.put("span", lasts[i], "class", "value")
@@ -145,7 +171,10 @@ func (m *markup) chart(c chartView) {
 
 // WriteChart writes a page with one chart.
 func WriteChart(w io.Writer, metric string, curves []chart.Curve) error {
-	c := chartView{"chart-0", clean(metric) + " by step", curves}
+	c := chartView{id: "chart-0", title: clean(metric) + " by step", curves: curves}
+	for i := range curves {
+		c.inks = append(c.inks, i)
+	}
 	return write(w, c.title, []chartView{c}, func(m *markup) {
 		m.start("main")
 		m.put("h1", c.title)

@@ -4,8 +4,18 @@
 	const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 	const drawn = [];
 
-	// A number for people: as many digits as tell it from others.
-	const text = v => v == null ? "" : String(Number(v.toPrecision(4)));
+	// A number for people: as many digits as tell it from others, which are so far away.
+	const text = (v, far) => {
+		if (v == null) return "";
+		const digits = far > 0 && v !== 0 ? Math.ceil(Math.log10(Math.abs(v) / far)) + 2 : 0;
+		return String(Number(v.toPrecision(Math.min(Math.max(digits, 4), 17))));
+	};
+	const step = v => Math.abs(v) < 1e6 ? v.toLocaleString("en") : v.toLocaleString("en", {notation: "compact", maximumFractionDigits: 2});
+
+	const font = "12px system-ui, sans-serif";
+	const ruler = document.createElement("canvas").getContext("2d");
+	ruler.font = font;
+	const wide = text => text ? ruler.measureText(text).width : 0;
 
 	// Points of a curve that have no neighbour on the same line: without a dot they would not be seen.
 	const alone = values => {
@@ -21,32 +31,45 @@
 		return at;
 	};
 
+	// Between which values a chart stands. A flat curve is drawn in the middle.
+	const range = (u, low, high) => {
+		if (low === null) return [0, 1];
+		if (low < high) return uPlot.rangeNum(low, high, 0.1, true);
+		const room = Math.abs(low) / 10 || 1;
+		return [low - room, low + room];
+	};
+
 	const draw = (figure, curves) => {
 		const place = figure.querySelector(".plot");
 		const buttons = [...figure.querySelectorAll(".legend button")];
 		const lasts = buttons.map(b => b.querySelector(".value").textContent);
 		const values = uPlot.join(curves.map(c => [c.x, c.y]));
 		const dots = values.map(alone);
+		// A logarithmic scale has no place for what is not positive.
+		const positive = values.map((v, i) => i ? v.map(y => y === undefined || y > 0 ? y : null) : v);
+		const logDots = positive.map(alone);
+		const logButton = figure.querySelector(".log");
+		let log = false;
 		const size = () => ({width: Math.max(place.clientWidth, 160), height: place.closest(".one") ? 440 : 256});
 		let plot = null;
 		const make = () => {
 			const shown = plot ? plot.series.map(s => s.show) : [];
 			if (plot) plot.destroy();
-			const axis = {stroke: colour("--soft"), font: "12px system-ui, sans-serif", grid: {stroke: colour("--line"), width: 1}, ticks: {stroke: colour("--line"), width: 1}};
-			const ink = curves.map((_, i) => colour("--c" + i % 8));
+			const axis = {stroke: colour("--soft"), font, grid: {stroke: colour("--line"), width: 1}, ticks: {stroke: colour("--line"), width: 1}};
+			const ink = curves.map(c => colour("--c" + c.ink % 8));
 			plot = new uPlot({
 				...size(),
-				scales: {x: {time: false}},
+				scales: {x: {time: false}, y: log ? {distr: 3} : {range}},
 				legend: {show: false},
 				cursor: {y: false, focus: {prox: 24}, points: {size: 6}},
 				focus: {alpha: 0.35},
 				axes: [
-					{...axis, size: 28, space: 60, values: (u, ticks) => ticks.map(v => Number.isInteger(v) ? v.toLocaleString("en") : "")},
-					{...axis, size: (u, ticks) => 16 + 7 * Math.max(4, ...(ticks || []).map(t => t.length)), values: (u, ticks) => ticks.map(text)},
+					{...axis, size: 28, space: (u, i, low, high) => Math.max(60, 24 + Math.max(wide(step(low)), wide(step(high)))), values: (u, ticks) => ticks.map(v => Number.isInteger(v) ? step(v) : "")},
+					{...axis, size: (u, ticks) => 22 + Math.max(24, ...(ticks || []).map(t => wide(t))), values: (u, ticks, i, space, far) => ticks.map(v => text(v, far))},
 				],
 				series: [{}, ...curves.map((c, i) => ({
 					stroke: ink[i], width: 1.75, show: shown[i + 1] !== false,
-					points: {size: 5, fill: ink[i], filter: (u, n, all) => all ? null : dots[n]},
+					points: {size: 5, fill: ink[i], filter: (u, n, all) => all ? null : (log ? logDots : dots)[n]},
 				}))],
 				hooks: {
 					setCursor: [u => buttons.forEach((b, i) => {
@@ -55,9 +78,15 @@
 						b.querySelector(".value").textContent = v == null ? lasts[i] : text(v) + " at " + u.data[0][at].toLocaleString("en");
 					})],
 				},
-			}, values, place);
+			}, log ? positive : values, place);
 		};
 		make();
+		logButton.hidden = !positive.some((v, i) => i && v.some(y => y > 0));
+		logButton.addEventListener("click", () => {
+			log = !log;
+			logButton.setAttribute("aria-pressed", String(log));
+			make();
+		});
 		buttons.forEach((b, i) => b.addEventListener("click", () => {
 			const show = b.getAttribute("aria-pressed") !== "true";
 			b.setAttribute("aria-pressed", String(show));

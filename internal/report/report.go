@@ -28,7 +28,8 @@ type Request struct {
 
 // What a page holds at most, so that it stays one that a phone opens.
 const (
-	mostTroubles = 50   // failures, and runs that are not over, told of in full
+	mostTroubles = 50   // failures, and runs that are not over, told of
+	mostOpen     = 5    // of them in full; the others are folded
 	mostText     = 20e3 // bytes of a trace
 	mostCharts   = 60
 	mostPoints   = 500 // of a curve, about
@@ -60,6 +61,7 @@ type tile struct{ value, label, kind string }
 // A trouble is a run that did not finish.
 type trouble struct {
 	name, status, cause, facts string
+	folded                     bool // only its cause is seen at first
 	details                    []detail
 	more                       []where
 }
@@ -92,8 +94,8 @@ func Write(w io.Writer, r Request) error {
 	for _, run := range slices.Backward(period.runs) {
 		of[run.Status] = append(of[run.Status], run)
 	}
-	n.failed, n.moreFailed = r.troubles(of[runs.Failed], live)
-	n.open, n.moreOpen = r.troubles(append(of[runs.Running], of[runs.Interrupted]...), live)
+	n.failed, n.moreFailed = r.troubles(of[runs.Failed], period, live)
+	n.open, n.moreOpen = r.troubles(append(of[runs.Running], of[runs.Interrupted]...), period, live)
 	switch {
 	case len(of[runs.Running]) == 0:
 		n.openTitle = "What was interrupted"
@@ -118,8 +120,9 @@ type period struct {
 	title      string
 	when       []string // lines
 	executions []*runs.Execution
-	runs       []*runs.Run // oldest first
-	before     []*runs.Run // those that had ended when it began
+	runs       []*runs.Run             // oldest first
+	before     []*runs.Run             // those that had ended when it began
+	last       map[[2]string]*runs.Run // the last run of each model and version
 	seconds    float64
 	notes      []string
 }
@@ -180,6 +183,10 @@ func (r Request) period() period {
 		}
 	}
 	slices.SortStableFunc(p.runs, func(a, b *runs.Run) int { return a.Started.Compare(b.Started) })
+	p.last = map[[2]string]*runs.Run{}
+	for _, run := range p.runs {
+		p.last[[2]string{run.Model, run.Version}] = run
+	}
 	const most = 8
 	for i, e := range p.executions {
 		took, state := e.Seconds, "to "+until(e.Began, e.Ended)
@@ -259,10 +266,12 @@ func (p period) tiles() []tile {
 		}
 	}
 	skipped, waiting := 0, 0
-	for _, e := range p.executions {
-		if e.Tally != nil {
+	seen := map[string]bool{}
+	for _, e := range slices.Backward(p.executions) { // what one left, or skipped, the next one of its host has taken up again
+		if e.Tally != nil && !seen[e.Host] {
 			skipped, waiting = skipped+e.Tally.Skipped, waiting+e.Tally.Waiting
 		}
+		seen[e.Host] = true
 	}
 	if skipped > 0 {
 		tiles = append(tiles, tile{fmt.Sprint(skipped), "skipped, done before", ""})
@@ -305,7 +314,7 @@ func (r Request) live(p period) live {
 		if s.Queue.Ends != nil {
 			note += "; it ends about " + stamp(s.Queue.Ends.Time)
 		}
-		l.notes = append(l.notes, note+".")
+		l.notes = append(l.notes, clean(note)+".")
 		for _, run := range s.Running {
 			text := run.Phase
 			if run.Total > 0 {
@@ -321,14 +330,16 @@ func (r Request) live(p period) live {
 }
 
 // troubles tells of runs that did not finish.
-func (r Request) troubles(of []*runs.Run, l live) (all []trouble, more string) {
+func (r Request) troubles(of []*runs.Run, p period, l live) (all []trouble, more string) {
+	told := map[string]string{} // who has told a long text, by that text
 	if n := len(of) - mostTroubles; n > 0 {
 		of, more = of[:mostTroubles], fmt.Sprintf("And %d more; they are in the table below.", n)
 	}
-	for _, run := range of {
-		t := trouble{name: clean(run.Name()), status: run.Status}
-		t.cause, _, _ = strings.Cut(strings.TrimSpace(run.Error), "\n")
-		t.cause = clean(t.cause)
+	for i, run := range of {
+		t := trouble{name: clean(run.Name()), status: run.Status, folded: i >= mostOpen}
+		if lines := outputs.CleanLines(strings.TrimSpace(run.Error)); len(lines) > 0 {
+			t.cause = lines[0]
+		}
 		facts := []string{"started " + stamp(run.Started) + " on " + run.Host}
 		if run.Seconds > 0 {
 			facts = append(facts, "took "+outputs.Duration(run.Seconds))
@@ -347,15 +358,30 @@ func (r Request) troubles(of []*runs.Run, l live) (all []trouble, more string) {
 			if f.Exit != "" {
 				facts = append(facts, f.Exit)
 			}
+			like := ""
+			tell := func(title, text string) {
+				if by, ok := told[text]; ok && (like == "" || by == like) {
+					like = by
+					return
+				}
+				told[text] = run.Name()
+				t.details = append(t.details, folded(title, text))
+			}
 			if strings.Contains(strings.TrimSpace(f.Cause), "\n") {
-				t.details = append(t.details, folded("What went wrong", f.Cause))
+				tell("What went wrong", f.Cause)
 			}
 			if f.Trace != "" {
-				t.details = append(t.details, folded("Stack trace", f.Trace))
+				tell("Stack trace", f.Trace)
 			}
 			if len(f.Stderr) > 0 {
-				t.details = append(t.details, folded("Its last lines on standard error", strings.Join(f.Stderr, "\n")))
+				tell("Its last lines on standard error", strings.Join(f.Stderr, "\n"))
 			}
+			if like != "" {
+				facts = append(facts, "otherwise like "+like)
+			}
+		}
+		if later := p.last[[2]string{run.Model, run.Version}]; later != run && later != nil {
+			facts = append(facts, "ran again since: "+later.Status)
 		}
 		t.facts = clean(strings.Join(facts, ", "))
 		if run.ID != "" {
@@ -403,7 +429,7 @@ func bestOf(b runs.ModelBest) bestRow {
 
 func short(v float64) string { return fmt.Sprintf("%.4g", v) }
 
-// groups adds the charts of each model to n, and returns all of them.
+// groups adds the charts of each model to n, and returns all of them. When they are too many, each model has a share.
 func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 	latest := map[string]map[string]*runs.Run{} // by model and version
 	for _, run := range of {
@@ -414,47 +440,67 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 			latest[run.Model][run.Version] = run
 		}
 	}
+	type curves struct {
+		model, note string
+		of          map[string]*chartView // by metric
+		metrics     []string              // the most telling first
+	}
+	var models []curves
 	left := 0
 	for _, model := range slices.Sorted(maps.Keys(latest)) {
-		if len(all) >= mostCharts {
+		if len(models) == mostCharts {
 			left++
 			continue
 		}
-		g := group{model: clean(model)}
+		m := curves{model: model, of: map[string]*chartView{}}
 		chosen := r.choose(slices.Collect(maps.Values(latest[model])))
-		curves := map[string][]chart.Curve{}
 		shown := 0
 		for _, run := range chosen {
 			if shown == chart.Most {
-				g.note = fmt.Sprintf("The best %d of %d versions.", shown, len(chosen))
+				m.note = fmt.Sprintf("%d of %d versions, the best first.", shown, len(chosen))
 				break
 			}
-			m, err := chart.Read(r.Folder, r.Index, run, "", mostPoints)
+			read, err := chart.Read(r.Folder, r.Index, run, "", mostPoints)
 			if err != nil {
 				return nil, err
-			}
-			if len(m.Points) > 0 {
-				shown++
 			}
 			name := clean(run.Version)
 			if run.Status != runs.Finished {
 				name += " (" + run.Status + ")"
 			}
-			for metric, points := range m.Points {
-				curves[metric] = append(curves[metric], chart.Curve{Name: name, Points: points})
+			for metric, points := range read.Points {
+				view := m.of[metric]
+				if view == nil {
+					view = &chartView{title: clean(metric) + " by step"}
+					m.of[metric] = view
+				}
+				view.curves, view.inks = append(view.curves, chart.Curve{Name: name, Points: points}), append(view.inks, shown)
+			}
+			if len(read.Points) > 0 {
+				shown++
 			}
 		}
-		for _, metric := range slices.Sorted(maps.Keys(curves)) {
-			if len(all) == mostCharts {
-				g.note += " Not all of its metrics are shown."
-				break
-			}
-			view := chartView{fmt.Sprint("chart-", len(all)), clean(metric) + " by step", curves[metric]}
-			all, g.charts = append(all, view), append(g.charts, view)
+		if len(m.of) > 0 {
+			m.metrics = telling(slices.Sorted(maps.Keys(m.of)), chosen)
+			models = append(models, m)
 		}
-		if len(g.charts) > 0 {
-			n.groups = append(n.groups, g)
+	}
+	var counts []int
+	for _, m := range models {
+		counts = append(counts, len(m.metrics))
+	}
+	share := shares(counts, mostCharts)
+	for i, m := range models {
+		g := group{model: clean(m.model), note: m.note}
+		for _, metric := range m.metrics[:share[i]] {
+			view := m.of[metric]
+			view.id = fmt.Sprint("chart-", len(all))
+			all, g.charts = append(all, *view), append(g.charts, *view)
 		}
+		if more := len(m.metrics) - share[i]; more > 0 {
+			g.note += fmt.Sprintf(" %d more of its metrics are left out; mlpipeline plot draws any of them.", more)
+		}
+		n.groups = append(n.groups, g)
 	}
 	if left > 0 {
 		n.moreCharts = fmt.Sprintf("The curves of %d more models are left out: a page holds %d charts. mlpipeline plot draws any of them.", left, mostCharts)
@@ -462,7 +508,40 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 	return all, nil
 }
 
-// choose sorts the versions of a model: the best first, then those without the metric by how late they started.
+// telling sorts the names of metrics by step: first those by which runs were also judged when they were over, and losses.
+func telling(metrics []string, of []*runs.Run) []string {
+	results := map[string]bool{}
+	for _, name := range runs.MetricNames(of) {
+		_, name, _ = strings.Cut(name, ".")
+		results[name] = true
+	}
+	rank := func(metric string) int {
+		if results[metric] || strings.HasSuffix(metric, "loss") {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(metrics, func(a, b string) int { return rank(a) - rank(b) })
+	return metrics
+}
+
+// shares gives each of several that want so many a part of what there is: none is given more than it wants, or than an
+// other that wants more still.
+func shares(wanted []int, there int) []int {
+	given := make([]int, len(wanted))
+	for some := true; some; {
+		some = false
+		for i := range wanted {
+			if given[i] < wanted[i] && there > 0 {
+				given[i], there, some = given[i]+1, there-1, true
+			}
+		}
+	}
+	return given
+}
+
+// choose sorts the versions of a model: the best first, of equals the one that started first, as runs.Best has it; then those
+// without the metric, by how late they started.
 func (r Request) choose(of []*runs.Run) []*runs.Run {
 	measure := r.Measure.For(of)
 	values := map[*runs.Run]float64{}
@@ -479,6 +558,8 @@ func (r Request) choose(of []*runs.Run) []*runs.Run {
 			return -1
 		case hasB && (!hasA || measure.Better(vb, va)):
 			return 1
+		case hasA:
+			return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
 		}
 		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
 	})

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,7 +45,13 @@ func (r Request) table(of []*runs.Run) table {
 		t.notes = append(t.notes, fmt.Sprintf("%d older runs are left out; mlpipeline ls lists them.", n))
 	}
 	metrics := runs.MetricNames(all)
-	slices.SortStableFunc(metrics, func(a, b string) int { return rank(a) - rank(b) })
+	have := map[string]int{} // how many runs
+	for _, run := range all {
+		for name := range run.Metrics() {
+			have[name]++
+		}
+	}
+	slices.SortStableFunc(metrics, func(a, b string) int { return cmp.Or(rank(a)-rank(b), have[b]-have[a]) })
 	params, same := differing(all)
 	t.same = same
 	if n := len(metrics) - mostColumns; n > 0 {
@@ -56,27 +63,49 @@ func (r Request) table(of []*runs.Run) table {
 		t.notes = append(t.notes, fmt.Sprintf("%d more parameters are left out.", n))
 	}
 	hosts := slices.ContainsFunc(all, func(run *runs.Run) bool { return run.Host != all[0].Host })
+	tests := 0 // how many of metrics stand before the parameters
+	for tests < len(metrics) && rank(metrics[tests]) == 0 {
+		tests++
+	}
 	t.columns = []column{{title: "Run"}, {title: "Status"}}
-	for _, name := range metrics {
+	for _, name := range metrics[:tests] {
+		t.columns = append(t.columns, column{clean(name), true})
+	}
+	for _, p := range params {
+		t.columns = append(t.columns, column{clean(p.name), p.numbers})
+	}
+	for _, name := range metrics[tests:] {
 		t.columns = append(t.columns, column{clean(name), true})
 	}
 	t.columns = append(t.columns, column{"Took", true}, column{"Steps", true}, column{"Started", true})
 	if hosts {
 		t.columns = append(t.columns, column{title: "Host"})
 	}
-	for _, p := range params {
-		t.columns = append(t.columns, column{clean(p.name), p.numbers})
-	}
+	t.columns = append(t.columns, column{title: "Id"})
 	for _, run := range all {
-		row := []cell{{text: clean(run.Name()), title: run.ID}, {text: run.Status, status: run.Status}}
-		results := run.Metrics()
-		for _, name := range metrics {
-			c := cell{number: true}
-			if v, ok := results[name]; ok {
-				c.text, c.sort = short(v), runs.Exact(v)
+		row := []cell{{text: clean(run.Name())}, {text: run.Status, status: run.Status}}
+		results, values := run.Metrics(), run.Params()
+		measured := func(names []string) {
+			for _, name := range names {
+				c := cell{number: true}
+				if v, ok := results[name]; ok {
+					c.text, c.sort = short(v), runs.Exact(v)
+				}
+				row = append(row, c)
+			}
+		}
+		measured(metrics[:tests])
+		for _, p := range params {
+			c := cell{number: p.numbers}
+			if v, ok := values[p.name]; ok {
+				c.text = value(v)
+				if f, ok := v.Number(); ok {
+					c.sort = runs.Exact(f)
+				}
 			}
 			row = append(row, c)
 		}
+		measured(metrics[tests:])
 		took, steps := cell{number: true}, cell{number: true}
 		if !run.Ended.IsZero() {
 			took.text, took.sort = outputs.Duration(run.Seconds), runs.Exact(run.Seconds)
@@ -88,17 +117,7 @@ func (r Request) table(of []*runs.Run) table {
 		if hosts {
 			row = append(row, cell{text: clean(run.Host)})
 		}
-		values := run.Params()
-		for _, p := range params {
-			c := cell{number: p.numbers}
-			if v, ok := values[p.name]; ok {
-				c.text = value(v)
-				if f, ok := v.Number(); ok {
-					c.sort = runs.Exact(f)
-				}
-			}
-			row = append(row, c)
-		}
+		row = append(row, cell{text: clean(run.ID)})
 		t.rows = append(t.rows, row)
 	}
 	return t
