@@ -5,7 +5,7 @@ BIN     := bin/mlpipeline
 LDFLAGS := -s -w
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
-SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py' -o -path '*/_project/*' -type f) go.mod go.sum
+SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py' -o -name '*.css' -o -name '*.js' -o -path '*/_project/*' -type f) go.mod go.sum
 
 .PHONY: run build install test test-real lint bench cross clean help
 
