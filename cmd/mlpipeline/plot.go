@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -317,47 +319,84 @@ func (p *plotting) json(w io.Writer) error {
 
 // text draws on the terminal, or as wide as one where there is none.
 func (p *plotting) text(out *os.File) error {
-	width, height := 80, 15
+	width, height, room := 80, 15, math.MaxInt
 	if w, h, err := term.GetSize(int(out.Fd())); err == nil && isTerminal(out) {
-		width, height = max(w, 40), min(max(h-6-len(p.plots), 6), 20)
+		width, height, room = max(w, 40), min(max(h-6-len(p.plots), 6), 20), w
 	}
 	colour := coloured(out)
 	curves := p.curves()
 	text := "\n  " + outputs.Clean(p.metric) + " by step\n\n" + chart.Text(curves, width, height, colour) + "\n"
 	longest := 0
 	for _, c := range curves {
-		longest = max(longest, table.Width(c.Name))
+		if w := table.Width(c.Name); w <= 40 { // others do not push all facts away
+			longest = max(longest, w)
+		}
 	}
 	for i, c := range curves {
+		name := c.Name + strings.Repeat(" ", max(longest-table.Width(c.Name), 0))
 		facts := "no value that can be drawn"
 		if last, ok := c.Last(); ok {
 			low, high, _ := c.Bounds()
 			facts = fmt.Sprintf("last %.4g at step %d, lowest %.4g, highest %.4g", last.Value, last.Step, low, high)
+			if at := strings.Index(facts, ", "); 6+table.Width(name)+len(facts) > room {
+				facts = facts[:at]
+			}
 		}
-		text += fmt.Sprintf("  %s %s%s  %s\n", chart.Mark(i, len(curves), colour), c.Name, strings.Repeat(" ", longest-table.Width(c.Name)), facts)
+		text += fmt.Sprintf("  %s %s  %s\n", chart.Mark(i, len(curves), colour), name, facts)
 	}
 	_, err := io.WriteString(out, text)
 	return err
 }
 
-// writeResult writes a file whole, and says where it is. "-" is standard output.
+// writeResult writes a file whole, and says where it is. "-" is standard output. What is there and is no file, as a pipe or
+// /dev/null, is written to and not replaced.
 func writeResult(app *app, path string, content []byte) error {
 	if path == "-" {
 		_, err := app.stdout.Write(content)
 		return err
 	}
-	temporary := path + ".new"
-	err := os.WriteFile(temporary, content, 0o666)
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err != nil {
-		os.Remove(temporary)
+	err := replaceFile(path, content)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return &hintError{fmt.Errorf("write %s: there is no folder %s", path, filepath.Dir(path)), "mkdir -p " + filepath.Dir(path)}
+	case err != nil:
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if whole, err := filepath.Abs(path); err == nil {
 		path = whole
 	}
 	_, err = fmt.Fprintln(app.stdout, "wrote "+outputs.Clean(path))
+	return err
+}
+
+// replaceFile puts content at path, whole or not at all where there is a file or nothing.
+func replaceFile(path string, content []byte) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return reason(os.WriteFile(path, content, 0))
+	}
+	temporary := fmt.Sprintf("%s.%d.new", path, os.Getpid())
+	err := os.WriteFile(temporary, content, 0o666)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		os.Remove(temporary)
+	}
+	return reason(err)
+}
+
+// reason is an error without the name of a file that the user has not named.
+func reason(err error) error {
+	var of *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &of):
+		return of.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
 	return err
 }
