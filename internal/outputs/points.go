@@ -122,9 +122,14 @@ type pointScanner struct {
 	points     []wire.Point
 
 	names  map[string]string
-	recent []string // names that need no escapes
-	next   int      // the one in recent to try first
+	recent []lineName
+	next   int // the one in recent to try first
 }
+
+// A lineName is a name that needs no escapes.
+type lineName struct{ name, line string } // line: what lines with it begin with, up to the step
+
+func named(name string) lineName { return lineName{name, nameKey + name + stepKey} }
 
 // scanAll calls take after each point in text.
 func (s *pointScanner) scanAll(text []byte, take func()) {
@@ -166,8 +171,8 @@ func (s *pointScanner) scanFast(line []byte) bool {
 		return false
 	}
 	b := line[len(nameKey):]
-	if n := s.recentName(b); n > 0 {
-		b = b[n+len(stepKey):]
+	if n := s.recentName(line); n > 0 {
+		b = line[n:]
 	} else {
 		end := 0
 		for ; end < len(b) && b[end] != '"'; end++ {
@@ -182,7 +187,7 @@ func (s *pointScanner) scanFast(line []byte) bool {
 		if len(s.recent) == maxRecent {
 			s.recent, s.next = s.recent[:0], 0
 		}
-		s.recent = append(s.recent, s.Name)
+		s.recent = append(s.recent, named(s.Name))
 		b = b[end+len(stepKey):]
 	}
 	var ok bool
@@ -205,15 +210,15 @@ func (s *pointScanner) scanFast(line []byte) bool {
 // maxRecent is how many names are tried before one is looked for.
 const maxRecent = 8
 
-// recentName sets name if b begins with one of the last, and returns its length. Mostly they come in turn.
-func (s *pointScanner) recentName(b []byte) (n int) {
+// recentName sets name if line is of one of the last, and returns where its step begins. Mostly they come in turn.
+func (s *pointScanner) recentName(line []byte) (n int) {
 	for i := range s.recent {
 		if i += s.next; i >= len(s.recent) {
 			i -= len(s.recent)
 		}
-		name := s.recent[i]
-		if n := len(name); len(b) > n+len(stepKey) && string(b[:n]) == name && string(b[n:n+len(stepKey)]) == stepKey {
-			s.Name = name
+		recent := &s.recent[i]
+		if n := len(recent.line); len(line) > n && string(line[:n]) == recent.line {
+			s.Name = recent.name
 			if s.next = i + 1; s.next == len(s.recent) {
 				s.next = 0
 			}

@@ -45,7 +45,7 @@ func FuzzPoint(f *testing.F) {
 	f.Add([]byte(`{"name":"","step":1,"value":1,"time":1}`))
 	f.Add([]byte(`{"name":"a","step":01,"value":1,"time":1}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		fast := pointScanner{names: map[string]string{}, recent: []string{"loss", "a"}}
+		fast := pointScanner{names: map[string]string{}, recent: []lineName{named("loss"), named("a")}}
 		slow := pointScanner{names: map[string]string{}}
 		if fast.scanFast(line) && (!slow.decode(line) || fast.Name != slow.Name || fast.Step != slow.Step || !sameFloat(fast.Value, slow.Value) || fast.Time != slow.Time) {
 			t.Errorf("%q: %+v, not %+v", line, fast.Point, slow.Point)
@@ -64,7 +64,7 @@ func FuzzWhole(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		fast := pointScanner{names: map[string]string{}, recent: []string{"loss", "a"}}
+		fast := pointScanner{names: map[string]string{}, recent: []lineName{named("loss"), named("a")}}
 		slow := pointScanner{names: map[string]string{}}
 		n := fast.scanWhole(append(append(line[:len(line):len(line)], '\n'), make([]byte, 200)...))
 		if n > 0 && (n > len(line)+1 || !slow.decode(line[:n-1]) || fast.Name != slow.Name || fast.Step != slow.Step || !sameFloat(fast.Value, slow.Value) || fast.Time != slow.Time) {

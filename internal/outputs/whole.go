@@ -9,15 +9,8 @@ const ahead = 96
 // came before, a step, a number without an exponent, a time. It finds the end of the line by itself, and returns the length
 // of the line with its newline. 0 leaves it to scan.
 func (s *pointScanner) scanWhole(b []byte) int {
-	if len(b) < len(nameKey) || string(b[:len(nameKey)]) != nameKey {
-		return 0
-	}
-	n := s.recentName(b[len(nameKey):])
-	if n == 0 {
-		return 0
-	}
-	begin := len(nameKey) + n + len(stepKey)
-	if len(b)-begin < ahead {
+	begin := s.recentName(b)
+	if begin == 0 || len(b)-begin < ahead {
 		return 0
 	}
 	l := b[begin : begin+ahead]
@@ -42,7 +35,7 @@ func (s *pointScanner) scanWhole(b []byte) int {
 		var fraction uint64
 		fraction, i = wholeDigits(l, point)
 		scale = i - point
-		if scale == 0 || digits+scale > 19 {
+		if scale == 0 || scale > 19 || digits+scale > 19 && man != 0 {
 			return 0
 		}
 		man = man*tens[scale] + fraction
