@@ -3,6 +3,7 @@ package chart
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"image/png"
 	"io"
 	"math"
@@ -113,6 +114,23 @@ func TestAnythingIsDrawn(t *testing.T) {
 			if _, err := png.Decode(&b); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
+		}
+	}
+}
+
+// Names that differ at their ends are told apart in the legend.
+func TestLongNames(t *testing.T) {
+	var curves []Curve
+	for i := range 8 {
+		curves = append(curves, Curve{fmt.Sprintf("softmax/grid-hidden=64-dropout=0.5-learning_rate=0.%d", i), []Point{{1, 1}, {2, 2}}})
+	}
+	var b bytes.Buffer
+	if err := SVG(&b, "loss", curves); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range curves {
+		if !strings.Contains(b.String(), ">"+c.Name+"<") {
+			t.Errorf("there is no %s", c.Name)
 		}
 	}
 }

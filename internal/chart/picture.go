@@ -36,11 +36,41 @@ type canvas interface {
 	text(s string, at spot, anchor, size float64, c color.RGBA)
 }
 
-// height is that of the picture of so many curves.
-func height(curves int) int { return 50 + plotHeight + 50 + 22*((curves+1)/2) + 14 }
+// A measure is how wide a text is.
+type measure func(s string, size float64) float64
+
+// inRow is how many curves have a place beside each other in the legend: two, if their names are short enough.
+func inRow(curves []Curve, width measure) int {
+	for _, c := range curves {
+		if width(c.Name, fontSize) > nameRoom(c, 2, width) {
+			return 1
+		}
+	}
+	return 2
+}
+
+// nameRoom is how wide the name of a curve may be in the legend.
+func nameRoom(c Curve, inRow int, width measure) float64 {
+	return legendWidth/float64(inRow) - 58 - width(lastOf(c), fontSize)
+}
+
+const legendWidth = pictureWidth - 56
+
+func lastOf(c Curve) string {
+	if p, ok := c.Last(); ok {
+		return "last " + strconv.FormatFloat(p.Value, 'g', 4, 64)
+	}
+	return "no value"
+}
+
+// height is that of a picture of curves.
+func height(curves []Curve, width measure) int {
+	n := inRow(curves, width)
+	return 50 + plotHeight + 50 + 22*((len(curves)+n-1)/n) + 14
+}
 
 // picture draws curves of metric. Text is measured by width.
-func picture(on canvas, metric string, curves []Curve, width func(s string, size float64) float64) {
+func picture(on canvas, metric string, curves []Curve, width measure) {
 	from, to, low, high, ok := bounds(curves)
 	fit := func(s string, room float64) string {
 		for runes := []rune(s); width(s, fontSize) > room && len(runes) > 1; {
@@ -103,17 +133,12 @@ func picture(on canvas, metric string, curves []Curve, width func(s string, size
 		}
 		end()
 	}
-	column := float64(pictureWidth-56) / 2
+	beside := inRow(curves, width)
 	for i, c := range curves {
-		at := spot{28 + float64(i%2)*column, bottom + 68 + 22*float64(i/2)}
+		at := spot{28 + float64(i%beside)*legendWidth/float64(beside), bottom + 68 + 22*float64(i/beside)}
 		on.line([]spot{{at.x, at.y - 4}, {at.x + 22, at.y - 4}}, 4, series[i%len(series)])
-		last := "no value"
-		if p, ok := c.Last(); ok {
-			last = "last " + strconv.FormatFloat(p.Value, 'g', 4, 64)
-		}
-		room := column - 30 - 12 - width(last, fontSize) - 16
-		name := fit(c.Name, room)
+		name := fit(c.Name, nameRoom(c, beside, width))
 		on.text(name, spot{at.x + 30, at.y}, 0, fontSize, ink)
-		on.text(last, spot{at.x + 30 + width(name, fontSize) + 12, at.y}, 0, fontSize, muted)
+		on.text(lastOf(c), spot{at.x + 30 + width(name, fontSize) + 12, at.y}, 0, fontSize, muted)
 	}
 }

@@ -25,7 +25,7 @@ func PNG(w io.Writer, metric string, curves []Curve) error {
 	if err != nil {
 		return err
 	}
-	r := raster{image.NewRGBA(image.Rect(0, 0, pictureWidth*fine, height(len(curves))*fine)), face}
+	r := raster{image.NewRGBA(image.Rect(0, 0, pictureWidth*fine, height(curves, face.width)*fine)), face}
 	draw.Draw(r.image, r.image.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
 	picture(r, metric, curves, face.width)
 	return (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(w, r.image)

@@ -16,10 +16,12 @@ func SVG(w io.Writer, metric string, curves []Curve) error {
 		return err
 	}
 	var s svg
-	tall := height(len(curves))
+	// The fonts of who looks at it are others, and some are wider.
+	width := func(text string, size float64) float64 { return 1.2 * face.width(text, size) }
+	tall := height(curves, width)
 	fmt.Fprintf(&s.out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif">`+"\n", pictureWidth, tall)
 	fmt.Fprintf(&s.out, "<title>%s by step</title>\n<rect width=\"%d\" height=\"%d\" fill=\"%s\"/>\n", escape(metric), pictureWidth, tall, hex(paper))
-	picture(&s, metric, curves, face.width)
+	picture(&s, metric, curves, width)
 	s.out.WriteString("</svg>\n")
 	_, err = w.Write(s.out.Bytes())
 	return err

@@ -8,7 +8,17 @@
 	const text = (v, far) => {
 		if (v == null) return "";
 		const digits = far > 0 && v !== 0 ? Math.ceil(Math.log10(Math.abs(v) / far)) + 2 : 0;
-		return String(Number(v.toPrecision(Math.min(Math.max(digits, 4), 17))));
+		const short = Number(v.toPrecision(Math.min(Math.max(digits, 4), 17)));
+		return Math.abs(short) < 1e7 ? String(short) : short.toExponential();
+	};
+
+	// Where the labels of a logarithmic axis stand: at few powers of ten or, when there are not enough, between them too.
+	const powers = (u, i, low, high) => {
+		const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
+		const every = Math.ceil((to - from) / 6), ticks = [];
+		for (let n = from; n <= to; n += every)
+			for (const f of to - from > 2 ? [1] : [1, 2, 5]) ticks.push(Number(f + "e" + n));
+		return ticks.filter(v => v >= low && v <= high);
 	};
 	const step = v => Math.abs(v) < 1e6 ? v.toLocaleString("en") : v.toLocaleString("en", {notation: "compact", maximumFractionDigits: 2});
 
@@ -65,7 +75,8 @@
 				focus: {alpha: 0.35},
 				axes: [
 					{...axis, size: 28, space: (u, i, low, high) => Math.max(60, 24 + Math.max(wide(step(low)), wide(step(high)))), values: (u, ticks) => ticks.map(v => Number.isInteger(v) ? step(v) : "")},
-					{...axis, size: (u, ticks) => 22 + Math.max(24, ...(ticks || []).map(t => wide(t))), values: (u, ticks, i, space, far) => ticks.map(v => text(v, far))},
+					{...axis, size: (u, ticks) => 22 + Math.max(24, ...(ticks || []).map(t => wide(t))), values: (u, ticks, i, space, far) => ticks.map(v => text(v, log ? 0 : far)),
+						...(log ? {splits: powers, filter: (u, ticks) => ticks} : {})},
 				],
 				series: [{}, ...curves.map((c, i) => ({
 					stroke: ink[i], width: 1.75, show: shown[i + 1] !== false,
