@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -384,13 +385,16 @@ func (r Request) troubles(of []*runs.Run, p period, l live) (all []trouble, more
 			facts = append(facts, "ran again since: "+later.Status)
 		}
 		t.facts = clean(strings.Join(facts, ", "))
-		if run.ID != "" {
+		if pasted.MatchString(run.ID) {
 			t.more = append(t.more, where{"All of it:", "mlpipeline show " + run.ID}, where{"What it printed:", "mlpipeline logs " + run.ID})
 		}
 		all = append(all, t)
 	}
 	return all, more
 }
+
+// pasted is what a run is called in a command that is there to be pasted into a shell. A foreign journal may call one anything.
+var pasted = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
 
 func folded(title, text string) detail {
 	text = strings.Join(outputs.CleanLines(strings.TrimRight(text, "\n")), "\n")
