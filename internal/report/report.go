@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -113,7 +114,41 @@ func Write(w io.Writer, r Request) error {
 		return err
 	}
 	n.table = r.table(period.runs)
+	if code := codeOf(period.runs); code != "" {
+		n.when = append(n.when, code)
+	}
 	return write(w, n.project+": "+period.title, charts, func(m *markup) { m.night(n) })
+}
+
+// codeOf tells the state of the repository that runs were made with, of the last ones at least.
+func codeOf(of []*runs.Run) string {
+	seen := map[outputs.Git]bool{}
+	var states []string
+	for _, run := range slices.Backward(of[max(len(of)-mostRows, 0):]) {
+		git := run.Git()
+		if git == nil || git.Commit == "" || seen[*git] {
+			continue
+		}
+		seen[*git] = true
+		text := git.Commit[:min(len(git.Commit), 12)]
+		if git.Branch != "" {
+			text += " on " + git.Branch
+		}
+		if git.Dirty {
+			text += " with changes"
+		}
+		states = append(states, clean(text))
+	}
+	const most = 3
+	switch more := len(states) - most; {
+	case len(states) == 0:
+		return ""
+	case more > 0:
+		return fmt.Sprintf("Commits: %s and %d more", strings.Join(states[:most], ", "), more)
+	case len(states) > 1:
+		return "Commits: " + strings.Join(states, ", ")
+	}
+	return "Commit: " + states[0]
 }
 
 // A period is what a report is about.
@@ -416,17 +451,19 @@ func bestOf(b runs.ModelBest) bestRow {
 	if b.Before == nil {
 		return row
 	}
-	than := short(b.Was) + " of " + clean(b.Before.Version)
+	// In the words of the summary in the terminal.
+	change, than := b.Value-b.Was, " than "
+	if change-change == 0 {
+		than = fmt.Sprintf(" by %.4g than ", math.Abs(change))
+	}
+	before := fmt.Sprintf("%s before (%s)", clean(b.Before.Version), short(b.Was))
 	switch {
 	case b.Value == b.Was:
-		row.change = "as good as " + than
+		row.change = "as good as " + before
 	case b.Better(b.Value, b.Was):
-		row.change, row.kind = "better than "+than, "good"
+		row.change, row.kind = "better"+than+before, "good"
 	default:
-		row.change, row.kind = "worse than "+than, "bad"
-	}
-	if change := b.Value - b.Was; change != 0 && change-change == 0 {
-		row.change = fmt.Sprintf("%+.4g, %s", change, row.change)
+		row.change, row.kind = "worse"+than+before, "bad"
 	}
 	return row
 }

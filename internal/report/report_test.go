@@ -31,7 +31,8 @@ func execution(t *testing.T, dir, host, version string, begin, end float64) {
 	}
 	if end != 0 {
 		events = append(events,
-			outputs.Event{Event: outputs.Finished, Model: "m", Version: version, Run: id, Time: at(end), Seconds: (end - begin) * 3600, Results: outputs.Results{"test": {"accuracy": 0.5}}},
+			outputs.Event{Event: outputs.Finished, Model: "m", Version: version, Run: id, Time: at(end), Seconds: (end - begin) * 3600, Results: outputs.Results{"test": {"accuracy": 0.5}},
+				Git: &outputs.Git{Commit: "0123456789abcdef", Branch: "main", Dirty: true}},
 			outputs.Event{Event: outputs.End, Time: at(end), Seconds: (end - begin) * 3600, Tally: &outputs.Tally{Finished: 1}})
 	}
 	for _, e := range events {
@@ -67,7 +68,7 @@ func TestNight(t *testing.T) {
 		since     time.Time
 		has, lack []string
 	}{
-		{time.Time{}, []string{"a-last", "b-last", "c-killed", "What was interrupted", "the pipeline was killed", "as good as 0.5 of d-long-ago"}, []string{">m/a-before", ">m/d-long-ago"}},
+		{time.Time{}, []string{"a-last", "b-last", "c-killed", "What was interrupted", "the pipeline was killed", "as good as d-long-ago before (0.5)", "Commit: 0123456789ab on main with changes"}, []string{">m/a-before", ">m/d-long-ago"}},
 		{midnight.Add(-30 * time.Hour), []string{"a-before", "a-last", "b-last"}, []string{">m/d-long-ago"}},
 		{midnight.Add(24 * time.Hour), []string{"No run in this time."}, []string{"a-last", "<table"}},
 	} {
