@@ -36,6 +36,7 @@ def main(models_dir, name, cache=None):
     _host.connect("mlpipeline for Python %d.%d.%d" % sys.version_info[:3])
     faulthandler.enable(2)  # a crash below Python says where it was
     os.register_at_fork(after_in_child=_forked)
+    os.fork, os.forkpty = _held(os.fork), _held(os.forkpty)
     status = 1
     try:
         try:
@@ -80,6 +81,20 @@ def _signal_signal(number, handler):
 def _signal_getsignal(number):
     handler = _get_handler(number)
     return getattr(handler, "__wrapped__", handler) if number == _signal.SIGTERM else handler
+
+
+def _held(forks):
+    """forks, with SIGTERM held back until the child ends by it again. One that came earlier would be lost, and who waits
+    for the child, as multiprocessing's Pool does, would wait for ever."""
+    def fork():
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        try:
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM})
+            return forks()
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    fork.__name__ = fork.__qualname__ = forks.__name__
+    return fork
 
 
 def _forked():
