@@ -76,6 +76,10 @@ func (s *signals) handle(sig syscall.Signal, p *pipeline.Pipeline, screen *scree
 	}
 	s.mu.Unlock()
 	p.Stop.Raise(level)
+	if p.Over() {
+		screen.say("stopping: on_failure and on_finish of mlp.config are ended.")
+		return
+	}
 	switch level {
 	case pipeline.Finishing:
 		screen.say("stopping: what is running will finish, nothing else starts. Ctrl-C again asks it to stop now.")

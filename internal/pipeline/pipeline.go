@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
@@ -64,6 +65,7 @@ type Pipeline struct {
 	forecast  forecast
 	reasons   reasons
 	hooks     *hooks // nil when there are none
+	over      atomic.Bool
 
 	// mu guards what follows, and besides what State looks at while the loop changes it: models, queue and running above, and
 	// of each model opened, finished, due, outlook, found and program.
@@ -118,9 +120,13 @@ func (p *Pipeline) Run() (Summary, error) {
 		return p.summary, refused
 	}
 	p.report(Report{Event: Ended, Summary: &p.summary})
+	p.over.Store(true)
 	p.hooks.finish(&p.summary)
 	return p.summary, errors.Join(p.err, p.nothing())
 }
+
+// Over reports whether the queue has ended: only hooks may still be running.
+func (p *Pipeline) Over() bool { return p.over.Load() }
 
 // begin makes what a call needs. The caller calls done in any case.
 func (p *Pipeline) begin() (done func(), err error) {
