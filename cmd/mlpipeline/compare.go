@@ -279,9 +279,9 @@ func (c *comparison) text(app *app, width, id int) error {
 	if width == 0 {
 		most, align = 0, 80
 	}
-	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "model/version", Most: most, Align: align}, {Title: "status"}}}
+	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "model/version", Middle: true, Most: most, Align: align}, {Title: "status"}}}
 	for _, name := range c.names {
-		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: true, Most: most, Align: align})
+		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: true, Middle: true, Most: most, Align: align})
 	}
 	for i, r := range c.runs {
 		t.Cells = append(t.Cells, orDash(oneLine(r.ID[:min(id, len(r.ID))])), oneLine(r.Name()), r.Status)

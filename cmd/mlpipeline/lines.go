@@ -12,6 +12,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
+	"github.com/mlpipeline/mlpipeline/internal/table"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
@@ -84,7 +85,7 @@ func versionLines(runs []outputs.Live, width int, now time.Time) []string {
 	}
 	lines := make([]string, len(cells))
 	for i, c := range cells {
-		line := runewidth.FillRight(cutMiddle(c.name, name), name)
+		line := runewidth.FillRight(table.CutMiddle(c.name, name, dots), name)
 		column := func(text string, width int, right bool) {
 			switch {
 			case width == 0:
@@ -239,18 +240,10 @@ func queueLine(s outputs.Status, hidden, width int, now time.Time, colour bool) 
 	return line
 }
 
-// cutEnd and cutMiddle make text as narrow as width. In the middle of a name is what it shares with its neighbours.
+// cutEnd makes text as narrow as width.
 func cutEnd(text string, width int) string {
-	return runewidth.Truncate(text, width, strings.Repeat(".", min(3, width)))
+	return runewidth.Truncate(text, width, dots[:min(len(dots), width)])
 }
 
-func cutMiddle(text string, width int) string {
-	if runewidth.StringWidth(text) <= width {
-		return text
-	}
-	if width < 9 {
-		return cutEnd(text, width)
-	}
-	end := (width - 3) / 2
-	return runewidth.Truncate(text, width-3-end, "") + "..." + runewidth.TruncatePrefix(text, end, "")
-}
+// dots are what is left out. They are of one width in every terminal.
+const dots = "..."

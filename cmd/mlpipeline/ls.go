@@ -268,9 +268,9 @@ func (l *runList) table(chosen []string) *table.Table {
 	if l.width == 0 { // nothing is cut
 		most, align = 0, 80
 	}
-	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "started"}, {Title: "took", Right: true}, {Title: "status"}, {Title: "model/version", Align: align}}}
+	t := &table.Table{Columns: []table.Column{{Title: "id"}, {Title: "started"}, {Title: "took", Right: true}, {Title: "status"}, {Title: "model/version", Middle: true, Align: align}}}
 	for _, name := range chosen {
-		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: !slices.Contains(extraColumns, name), Most: most, Align: align})
+		t.Columns = append(t.Columns, table.Column{Title: oneLine(name), Right: !slices.Contains(extraColumns, name), Middle: true, Most: most, Align: align})
 	}
 	t.Columns = append(t.Columns, table.Column{Title: "host"}, table.Column{Title: "error", Most: 200})
 	n := len(t.Columns)

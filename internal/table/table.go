@@ -20,10 +20,11 @@ type Table struct {
 
 // A Column is how its cells are written.
 type Column struct {
-	Title string
-	Right bool // numbers
-	Most  int  // longer cells are cut; 0: none is
-	Align int  // longer cells stand out of line, so that one does not make the whole table wide; 0: none does
+	Title  string
+	Right  bool // numbers
+	Middle bool // a cell that is cut loses its middle
+	Most   int  // longer cells are cut; 0: none is
+	Align  int  // longer cells stand out of line, so that one does not make the whole table wide; 0: none does
 }
 
 // Hidden is the width of a column that is not written.
@@ -109,7 +110,11 @@ func (t *Table) line(w *bufio.Writer, widths []int, row int, cell func(column in
 		text := cell(i)
 		width := Width(text)
 		if width > widths[i] && (c.Align == 0 || width <= c.Align) {
-			text = runewidth.Truncate(text, widths[i], "…")
+			if c.Middle {
+				text = CutMiddle(text, widths[i], "…")
+			} else {
+				text = runewidth.Truncate(text, widths[i], "…")
+			}
 			width = Width(text)
 		}
 		room := max(0, widths[i]-width)
@@ -149,6 +154,19 @@ func Width(s string) int {
 		}
 	}
 	return len(s)
+}
+
+// CutMiddle makes text as narrow as width, with mark for what is left out: in the middle of a name is what it shares with its
+// neighbours.
+func CutMiddle(text string, width int, mark string) string {
+	if Width(text) <= width {
+		return text
+	}
+	if width < 9 {
+		return runewidth.Truncate(text, width, mark)
+	}
+	end := (width - Width(mark)) / 2
+	return runewidth.Truncate(text, width-Width(mark)-end, "") + mark + runewidth.TruncatePrefix(text, end, "")
 }
 
 // Transposed is t with its rows as columns, without colours. The titles are the first.

@@ -14,6 +14,25 @@ func written(t *testing.T, write func(w *strings.Builder) error) string {
 	return b.String()
 }
 
+func TestCutMiddle(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"grid-hidden=64-learning_rate=0.1", 20, "grid-hidde…_rate=0.1"}, {"short", 20, "short"}, {"grid-hidden=64", 5, "grid…"}, {"模型模型模型模型模型", 11, "模型…模型"},
+	} {
+		if got := CutMiddle(c.text, c.width, "…"); got != c.want || Width(got) > c.width {
+			t.Errorf("%q in %d: %q, not %q", c.text, c.width, got, c.want)
+		}
+	}
+	table := &Table{Columns: []Column{{Title: "name", Middle: true, Most: 12}}, Cells: []string{"grid-hidden=64-rate=0.1", "grid-hidden=64-rate=0.2"}}
+	want := "name\ngrid-h…e=0.1\ngrid-h…e=0.2\n"
+	if got := written(t, func(w *strings.Builder) error { return table.Write(w, table.Widths()) }); got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+}
+
 func TestTable(t *testing.T) {
 	table := &Table{Columns: []Column{{Title: "name"}, {Title: "n", Right: true}, {Title: "end", Most: 5}}, Cells: []string{"模型", "1", "", "é🙂", "200", "longer than that"}}
 	widths := table.Widths()
