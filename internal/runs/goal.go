@@ -45,8 +45,3 @@ func words(name string) []string {
 	end()
 	return words
 }
-
-// Better reports whether a value of a metric is better than another one. NaN is the worst.
-func Better(metric string, a, b float64) bool {
-	return Measure{Metric: metric}.For(nil).Better(a, b)
-}

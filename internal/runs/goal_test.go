@@ -29,7 +29,7 @@ func TestBetter(t *testing.T) {
 		{"loss", 1, 2, true}, {"loss", 2, 1, false},
 		{"accuracy", nan, 1, false}, {"accuracy", -inf, nan, true}, {"loss", inf, nan, true}, {"loss", nan, inf, false}, {"loss", nan, nan, false},
 	} {
-		if got := Better(c.metric, c.a, c.b); got != c.better {
+		if got := (Measure{Metric: c.metric}).For(nil).Better(c.a, c.b); got != c.better {
 			t.Errorf("%s: %v better than %v: %t", c.metric, c.a, c.b, got)
 		}
 	}
