@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -50,8 +52,12 @@ func runDoctor(ctx context.Context, app *app, project string, asJSON bool) error
 	d := &doctor.Doctor{Dir: dir, Begin: list.begin, Tell: list.tell}
 	d.CacheDir, d.CacheErr = plugin.DefaultCacheDir()
 	d.Passports = passports(d.CacheDir)
+	ctx, stop := untilSignal(ctx)
 	d.Examine(ctx)
 	list.end()
+	if err := stop(); err != nil {
+		return err
+	}
 	switch {
 	case list.err != nil:
 		return list.err
@@ -59,6 +65,26 @@ func runDoctor(ctx context.Context, app *app, project string, asJSON bool) error
 		return statusError(exitFailed)
 	}
 	return nil
+}
+
+// untilSignal returns a context that ends when the user wishes to stop: what a check has started is to end with it. stop
+// returns the status to end with then.
+func untilSignal(ctx context.Context) (context.Context, func() error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		defer close(done)
+		if sig, ok := <-signals; ok {
+			cancel(statusError(128 + int(sig.(syscall.Signal))))
+		}
+	}()
+	return ctx, func() error {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+		return context.Cause(ctx)
+	}
 }
 
 // A checklist prints findings as they come.

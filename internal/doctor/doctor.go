@@ -67,6 +67,9 @@ type Doctor struct {
 // patience is how long a check may take that asks the system or a file system; those that ask the models have their own.
 const patience = 10 * time.Second
 
+// heeding is how long a check has that is to end.
+const heeding = 2 * time.Second
+
 // A check looks at one thing. It may be left behind when it takes too long, and then its answer counts no more.
 type check struct {
 	name     string
@@ -119,18 +122,25 @@ func (d *Doctor) make(ctx context.Context, c check) {
 	}
 }
 
-// within makes a check in its time.
+// within makes a check in its time, or until ctx ends.
 func within(ctx context.Context, c check) []Finding {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	found := make(chan []Finding, 1)
 	go func() { found <- c.look(ctx) }()
 	// A check that heeds ctx says more of itself than this could.
-	late := time.NewTimer(c.patience + 2*time.Second)
+	late := time.NewTimer(c.patience + heeding)
 	defer late.Stop()
 	select {
 	case f := <-found:
 		return f
+	case <-whole.Done():
+		select { // so that it ends what it has started
+		case <-found:
+		case <-time.After(heeding):
+		}
+		return nil
 	case <-late.C:
 		return []Finding{say(Problem, c.name, "see whether a disk or a network folder hangs", "no answer within %v", c.patience)}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
@@ -73,9 +74,11 @@ func (d *Doctor) interpreter(ctx context.Context) []Finding {
 	return []Finding{say(OK, "python", "", "Python %s, %s", version, setup.Python)}
 }
 
-// command is one that ends with ctx, whatever its children do.
+// command is one that ends with ctx, together with what it has started.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return cmd
 }
