@@ -182,7 +182,7 @@ func (c cell) bar(width int) string {
 // queueLine says how far the queue is, and while it is being stopped first of all what comes of it.
 func queueLine(s outputs.Status, hidden, width int, now time.Time, colour bool) string {
 	q := s.Queue
-	var parts []string
+	var parts counts
 	switch {
 	case q.Due() > 0 && q.Unknown > 0:
 		parts = append(parts, fmt.Sprintf("%d of at least %d done", q.Done(), q.Due()))
@@ -197,15 +197,10 @@ func queueLine(s outputs.Status, hidden, width int, now time.Time, colour bool) 
 	default:
 		parts = append(parts, "preparing")
 	}
-	count := func(n int, what string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, what))
-		}
-	}
-	count(q.Failed, "failed")
-	count(q.Interrupted, "interrupted")
-	count(q.Skipped, "skipped")
-	count(q.Running, "running")
+	parts.add(q.Failed, "failed")
+	parts.add(q.Interrupted, "interrupted")
+	parts.add(q.Skipped, "skipped")
+	parts.add(q.Running, "running")
 	if hidden > 0 {
 		parts[len(parts)-1] += fmt.Sprintf(" (%d not shown)", hidden)
 	}

@@ -43,7 +43,7 @@ to standard error.`,
 	cmd.Flags().BoolVarP(&opts.follow, "follow", "f", false, "go on as more is printed")
 	cmd.Flags().IntVarP(&opts.lines, "lines", "n", -1, "begin with the last `N` lines (default: with the first line)")
 	cmd.Flags().Lookup("lines").DefValue = "0" // keeps -1 out of the help
-	cmd.Flags().StringVarP(&opts.project, "project", "C", "", "the project of `DIR` (default: the current folder or one above it)")
+	projectFlag(cmd, &opts.project)
 	return cmd
 }
 

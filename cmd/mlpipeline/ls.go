@@ -78,10 +78,6 @@ func noNames(cmd *cobra.Command, args []string) error {
 	return &hintError{fmt.Errorf("ls takes no names: %q", args[0]), hint}
 }
 
-func projectFlag(cmd *cobra.Command, project *string) {
-	cmd.Flags().StringVarP(project, "project", "C", "", "look at the project of `DIR` (default: the current folder or one above it)")
-}
-
 // screenful is how many runs ls shows on a terminal, unless -n says otherwise.
 const screenful = 30
 

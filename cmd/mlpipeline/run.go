@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
@@ -23,7 +25,7 @@ func runPipeline(app *app, opts options) (err error) {
 	if err := opts.check(); err != nil {
 		return err
 	}
-	project, queue, err := load(opts)
+	folder, project, queue, err := load(opts)
 	if err != nil {
 		return err
 	}
@@ -41,16 +43,12 @@ func runPipeline(app *app, opts options) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50) // there is little to collect, and a queue may be long
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("find the name of this host: %w", err)
-	}
 	p := &pipeline.Pipeline{
 		Project:  project,
 		Queue:    queue,
 		Executor: executor,
 		Builder:  &plugin.Builder{CacheDir: cache, Python: project.Python, Dir: project.Dir},
-		Folder:   outputs.NewFolder(project.OutputsDir, host),
+		Folder:   folder,
 		Stop:     pipeline.NewStop(),
 		Execute:  opts.run,
 		Keep:     opts.keep || project.KeepOnCodeChange,
@@ -111,21 +109,39 @@ func passports(cache string) passport.Folder {
 }
 
 // load reads the project and its queue.
-func load(opts options) (config.Project, *config.Watcher, error) {
-	dir, err := findProject(opts.project)
+func load(opts options) (outputs.Folder, config.Project, *config.Watcher, error) {
+	folder, project, err := openFolder(opts.project)
 	if err != nil {
-		return config.Project{}, nil, err
-	}
-	project, err := config.Load(dir)
-	if err != nil {
-		return config.Project{}, nil, err
+		return folder, project, nil, err
 	}
 	name := "models_test.config"
 	if opts.run {
 		name = "models.config"
 	}
 	queue, err := config.Watch(filepath.Join(project.Dir, name))
-	return project, queue, err
+	return folder, project, queue, err
+}
+
+// openFolder returns the outputs folder of the project that -C names, or that the current folder is in, and the project.
+func openFolder(named string) (outputs.Folder, config.Project, error) {
+	dir, err := findProject(named)
+	if err != nil {
+		return outputs.Folder{}, config.Project{}, err
+	}
+	project, err := config.Load(dir)
+	if err != nil {
+		return outputs.Folder{}, config.Project{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return outputs.Folder{}, config.Project{}, fmt.Errorf("find the name of this host: %w", err)
+	}
+	return outputs.NewFolder(project.OutputsDir, host), project, nil
+}
+
+// projectFlag is -C of a command that is about a project.
+func projectFlag(cmd *cobra.Command, project *string) {
+	cmd.Flags().StringVarP(project, "project", "C", "", "the project of `DIR` (default: the current folder or one above it)")
 }
 
 // findProject returns the folder of the project that -C names or, without it, that the current folder is in.

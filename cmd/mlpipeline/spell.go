@@ -41,6 +41,15 @@ func moment(t, now time.Time) string {
 	return text
 }
 
+// counts say how many there are of what, without what there is none of.
+type counts []string
+
+func (c *counts) add(n int, what string) {
+	if n > 0 {
+		*c = append(*c, fmt.Sprintf("%d %s", n, what))
+	}
+}
+
 // spell writes seconds in one or two units: 12s, 3m20s, 1h02m, 2d03h, 45d.
 func spell(seconds float64) string {
 	if math.IsNaN(seconds) || seconds < 0 {

@@ -28,7 +28,7 @@ folder that is synchronised, status says how old that is.`,
 		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runStatus(app, project, asJSON) },
 	}
-	cmd.Flags().StringVarP(&project, "project", "C", "", "the project of `DIR` (default: the current folder or one above it)")
+	projectFlag(cmd, &project)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON value a line, for each machine")
 	return cmd
 }
@@ -162,24 +162,19 @@ func (h hostStatus) lines(now time.Time) []string {
 // queue says how far the queue is.
 func (h hostStatus) queue(now time.Time) string {
 	q := h.Queue
-	var parts []string
-	count := func(n int, what string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, what))
-		}
-	}
-	count(q.Finished, "finished")
-	count(q.Failed, "failed")
-	count(q.Interrupted, "interrupted")
-	count(q.Skipped, "skipped")
+	var parts counts
+	parts.add(q.Finished, "finished")
+	parts.add(q.Failed, "failed")
+	parts.add(q.Interrupted, "interrupted")
+	parts.add(q.Skipped, "skipped")
 	if h.State != stateEnded {
-		count(q.Running, "running")
+		parts.add(q.Running, "running")
 	}
-	count(q.Waiting, "waiting")
+	parts.add(q.Waiting, "waiting")
 	if q.Unknown == 1 {
 		parts = append(parts, "1 model not looked at yet")
 	} else {
-		count(q.Unknown, "models not looked at yet")
+		parts.add(q.Unknown, "models not looked at yet")
 	}
 	text := strings.Join(parts, ", ")
 	if text == "" {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 )
 
@@ -30,25 +29,8 @@ It does not wait for the end, and succeeds when nothing is running. Of an execut
 		RunE:    func(*cobra.Command, []string) error { return runStop(app, project, now) },
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "ask what is running to save and stop")
-	cmd.Flags().StringVarP(&project, "project", "C", "", "the project of `DIR` (default: the current folder or one above it)")
+	projectFlag(cmd, &project)
 	return cmd
-}
-
-// openFolder returns the outputs folder of the project that -C names, or that the current folder is in, and the project.
-func openFolder(named string) (outputs.Folder, config.Project, error) {
-	dir, err := findProject(named)
-	if err != nil {
-		return outputs.Folder{}, config.Project{}, err
-	}
-	project, err := config.Load(dir)
-	if err != nil {
-		return outputs.Folder{}, config.Project{}, err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return outputs.Folder{}, config.Project{}, fmt.Errorf("find the name of this host: %w", err)
-	}
-	return outputs.NewFolder(project.OutputsDir, host), project, nil
 }
 
 func runStop(app *app, named string, now bool) error {

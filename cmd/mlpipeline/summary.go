@@ -36,7 +36,7 @@ type bestRun struct {
 // bestsOf returns what was best in the call of p, once that has ended.
 func bestsOf(p *pipeline.Pipeline) func(*pipeline.Summary) []best {
 	all := sync.OnceValue(func() []best {
-		return bestOf(p.Folder, runs.Measure{Metric: p.Project.Metric, Goal: p.Project.MetricGoal})
+		return bestOf(p.Folder, measureOf(p.Project))
 	})
 	return func(sum *pipeline.Summary) []best {
 		if p.Recorder == nil || sum.Finished == 0 {
