@@ -117,22 +117,18 @@ var history = group{
 }
 
 func writeHistory(path string) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	w := bufio.NewWriterSize(file, 1<<20)
-	lines := json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
-	for n := range historyLines / 2 {
-		for _, kind := range []string{outputs.Started, outputs.Finished} {
-			if err := lines.Encode(event(kind, n)); err != nil {
-				return err
+	return create(path, func(w *bufio.Writer) error {
+		lines := json.NewEncoder(w)
+		lines.SetEscapeHTML(false)
+		for n := range historyLines / 2 {
+			for _, kind := range []string{outputs.Started, outputs.Finished} {
+				if err := lines.Encode(event(kind, n)); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	return w.Flush()
+		return nil
+	})
 }
 
 func split(path string) error {

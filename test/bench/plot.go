@@ -51,19 +51,15 @@ var plot = group{
 }
 
 func writeCurve(path string) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	w := bufio.NewWriterSize(file, 1<<20)
-	var line []byte
-	for step := range int64(curve) {
-		value := math.Exp(-float64(step)/2e6) + math.Sin(float64(step))/100
-		line = wire.AppendPoint(line[:0], wire.Point{Name: "loss", Step: step + 1, Value: value, Time: 1_795_385_931_228 + step/10})
-		w.Write(append(line, '\n'))
-	}
-	return w.Flush()
+	return create(path, func(w *bufio.Writer) error {
+		var line []byte
+		for step := range int64(curve) {
+			value := math.Exp(-float64(step)/2e6) + math.Sin(float64(step))/100
+			line = wire.AppendPoint(line[:0], wire.Point{Name: "loss", Step: step + 1, Value: value, Time: 1_795_385_931_228 + step/10})
+			w.Write(append(line, '\n'))
+		}
+		return nil
+	})
 }
 
 func slurp(path string) error {

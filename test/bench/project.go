@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"embed"
 	"errors"
@@ -178,4 +179,18 @@ func write(dir, name, text string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666)
+}
+
+// create makes a file of what do writes.
+func create(path string, do func(w *bufio.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	w := bufio.NewWriterSize(file, 1<<20)
+	if err := do(w); err != nil {
+		return err
+	}
+	return w.Flush()
 }

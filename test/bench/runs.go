@@ -69,44 +69,40 @@ func (b *bench) readers(n int, calls ...[]string) (func() ([]pair, error), error
 
 // writeRuns writes the journal of n runs that have finished, with ten parameters and ten metrics each.
 func writeRuns(folder outputs.Folder, n int) error {
-	file, err := os.Create(folder.HistoryFile())
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	w := bufio.NewWriterSize(file, 1<<20)
-	lines := json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
-	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(n int) outputs.Time { return outputs.Time{Time: start.Add(time.Duration(n) * time.Second)} }
-	events := []outputs.Event{
-		{Event: outputs.Opened, Time: at(0), Format: outputs.JournalFormat, Host: folder.Host},
-		{Event: outputs.Begin, Time: at(0), PID: 1, Command: "mlpipeline -r -u"},
-	}
-	for n := range n {
-		started, finished := event(outputs.Started, n), event(outputs.Finished, n)
-		started.Time, finished.Time = at(n), at(n+1)
-		started.Run = outputs.NewRunID(started.Time.Time)
-		finished.Run = started.Run
-		started.Order = n
-		started.Params = fmt.Appendf(nil, `{"batch_size":%d,"dataloader":"*digits.Loader","dropout":0.%d,"epochs":20,"hidden":%d,"layers":3,"learning_rate":%g,"momentum":0.9,"optimizer":"sgd","seed":%d}`,
-			16<<(n%4), n%7, 8<<(n%6), 1/float64(n+1), n)
-		finished.Git = &outputs.Git{Commit: "b041c7d9fb0c0693b041c7d9fb0c0693b041c7d9", Branch: "main"}
-		finished.Results = outputs.Results{}
-		for i, set := range []string{wire.SetTraining, wire.SetTrain, wire.SetTest} {
-			v := wire.Float(n%9973) / 9973
-			finished.Results[set] = map[string]wire.Float{"accuracy": v, "loss": 1 - v}
-			if i > 0 {
-				finished.Results[set]["f1"], finished.Results[set]["recall"] = v/3, v/7
-			}
+	return create(folder.HistoryFile(), func(w *bufio.Writer) error {
+		lines := json.NewEncoder(w)
+		lines.SetEscapeHTML(false)
+		start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+		at := func(n int) outputs.Time { return outputs.Time{Time: start.Add(time.Duration(n) * time.Second)} }
+		events := []outputs.Event{
+			{Event: outputs.Opened, Time: at(0), Format: outputs.JournalFormat, Host: folder.Host},
+			{Event: outputs.Begin, Time: at(0), PID: 1, Command: "mlpipeline -r -u"},
 		}
-		events = append(events, started, finished)
-		for _, e := range events {
-			if err := lines.Encode(e); err != nil {
-				return err
+		for n := range n {
+			started, finished := event(outputs.Started, n), event(outputs.Finished, n)
+			started.Time, finished.Time = at(n), at(n+1)
+			started.Run = outputs.NewRunID(started.Time.Time)
+			finished.Run = started.Run
+			started.Order = n
+			started.Params = fmt.Appendf(nil, `{"batch_size":%d,"dataloader":"*digits.Loader","dropout":0.%d,"epochs":20,"hidden":%d,"layers":3,"learning_rate":%g,"momentum":0.9,"optimizer":"sgd","seed":%d}`,
+				16<<(n%4), n%7, 8<<(n%6), 1/float64(n+1), n)
+			finished.Git = &outputs.Git{Commit: "b041c7d9fb0c0693b041c7d9fb0c0693b041c7d9", Branch: "main"}
+			finished.Results = outputs.Results{}
+			for i, set := range []string{wire.SetTraining, wire.SetTrain, wire.SetTest} {
+				v := wire.Float(n%9973) / 9973
+				finished.Results[set] = map[string]wire.Float{"accuracy": v, "loss": 1 - v}
+				if i > 0 {
+					finished.Results[set]["f1"], finished.Results[set]["recall"] = v/3, v/7
+				}
 			}
+			events = append(events, started, finished)
+			for _, e := range events {
+				if err := lines.Encode(e); err != nil {
+					return err
+				}
+			}
+			events = events[:0]
 		}
-		events = events[:0]
-	}
-	return w.Flush()
+		return nil
+	})
 }
