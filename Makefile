@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py' -o -name '*.css' -o -name '*.js' -o -path '*/_project/*' -type f) go.mod go.sum
 
-.PHONY: run build install test test-real lint bench cross clean help
+.PHONY: run build install test test-real faults lint bench cross clean help
 
 run: build ## build mlpipeline, test the sample project and run it for real; a second time nothing is left to do
 	$(BIN) -C examples/sample-project -u
@@ -28,6 +28,9 @@ test: ## all tests that need Go, a C compiler (for the race detector) and python
 test-real: ## tests against real third-party programs; installs their Debian packages
 	./test/real/install
 	$(GO) test -count=1 -tags real ./test/real/...
+
+faults: ## what a night must survive, all of it (docs/reliability.md)
+	$(GO) test -count=1 -v -timeout 60m ./test/faults -full
 
 lint: ## gofmt, vet, staticcheck, tidy
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi
