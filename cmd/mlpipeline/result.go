@@ -31,16 +31,30 @@ func writeResult(app *app, path string, content []byte) error {
 	return err
 }
 
-// replaceFile puts content at path, whole or not at all where there is a file or nothing.
+// replaceFile puts content at path, whole or not at all where there is a file or nothing. A file keeps its permissions.
 func replaceFile(path string, content []byte) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return reason(os.WriteFile(path, content, 0))
+	perm := fs.FileMode(0o666)
+	info, err := os.Stat(path)
+	if err == nil {
+		if !info.Mode().IsRegular() {
+			return reason(os.WriteFile(path, content, 0))
+		}
+		perm = info.Mode().Perm()
 	}
 	temporary := fmt.Sprintf("%s.%d.new", path, os.Getpid())
-	err := os.WriteFile(temporary, content, 0o666)
+	os.Remove(temporary) // which one that was killed has left, or a link to elsewhere
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return reason(err)
+	}
+	if info != nil {
+		_ = f.Chmod(perm) // without it, fewer may read it
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}
