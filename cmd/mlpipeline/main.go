@@ -12,6 +12,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 )
 
 // Exit statuses. After a signal the status is 128 and its number.
@@ -76,6 +77,7 @@ func explain(err error, stderr io.Writer) int {
 	var inConfig *config.Error
 	var held *outputs.HeldError
 	var late *pipeline.UsageError
+	var noCache *plugin.CacheError
 	var adviser interface{ Hint() string }
 	var usage usageError
 	switch {
@@ -85,6 +87,8 @@ func explain(err error, stderr io.Writer) int {
 		hint, status = late.Hint, exitUsage
 	case errors.As(err, &held):
 		hint, status = "watch it with mlpipeline status, or end it with mlpipeline stop", exitUsage
+	case errors.As(err, &noCache):
+		hint, status = noCache.Hint(), exitUsage
 	case errors.As(err, &adviser):
 		hint = adviser.Hint()
 	}

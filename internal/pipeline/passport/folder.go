@@ -114,10 +114,10 @@ func (f Folder) Update(project, model string, change func(*Passport)) (*Passport
 	fail := func(err error) (*Passport, error) {
 		return nil, fmt.Errorf("remember what was tested of %s: %w", model, err)
 	}
-	if err := os.MkdirAll(f.Dir, 0o777); err != nil {
+	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return fail(err)
 	}
-	lock := flock.New(filepath.Join(f.Dir, ".lock"), flock.SetPermissions(0o666))
+	lock := flock.New(filepath.Join(f.Dir, ".lock"), flock.SetPermissions(0o600))
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	_, _ = lock.TryLockContext(ctx, time.Millisecond) // where there are no locks, it goes without
 	cancel()
@@ -175,7 +175,7 @@ func (f Folder) trim() {
 	if info, err := os.Stat(marker); err == nil && time.Since(info.ModTime()) < trimEvery {
 		return
 	}
-	if os.WriteFile(marker, nil, 0o666) != nil {
+	if os.WriteFile(marker, nil, 0o600) != nil {
 		return
 	}
 	now := time.Now()

@@ -161,7 +161,12 @@ func (b *Builder) begin(ctx context.Context) (*run, error) {
 	if env == nil {
 		env = os.Environ()
 	}
-	r := &run{cache: cache{dir}, settings: readSettings(env), sdkFiles: b.sdk, python: b.python, ctx: ctx, hash: remember()}
+	c := cache{dir}
+	_ = os.MkdirAll(dir, 0o700) // before the check, so that nobody else makes it after that; what needs it says why it is not there
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	r := &run{cache: c, settings: readSettings(env), sdkFiles: b.sdk, python: b.python, ctx: ctx, hash: remember()}
 	h := sha256.New()
 	writeMap(h, "env", r.settings.set)
 	fmt.Fprintln(h, buildFlags)
@@ -217,8 +222,8 @@ func (r *run) unchanged(m Model) (Program, bool) {
 		return Program{}, false
 	}
 	file := r.binary(f.Key)
-	info, err := os.Stat(file)
-	if err != nil || info.Size() != f.Size || !f.Inputs.unchanged(r.hash) {
+	info, err := os.Lstat(file)
+	if err != nil || !private(info) || info.Size() != f.Size || !f.Inputs.unchanged(r.hash) {
 		return Program{}, false
 	}
 	touch(file, info)
@@ -228,8 +233,13 @@ func (r *run) unchanged(m Model) (Program, bool) {
 	return Program{Path: file, Fingerprint: f.Fingerprint, Files: f.Inputs.Files}, true
 }
 
+// isBinary reports whether a file of the cache is a binary that this user has built.
 func isBinary(file string) bool {
-	_, err := buildinfo.ReadFile(file)
+	info, err := os.Lstat(file)
+	if err != nil || !private(info) {
+		return false
+	}
+	_, err = buildinfo.ReadFile(file)
 	return err == nil
 }
 
@@ -286,7 +296,7 @@ func (r *run) install(j *job, built string) (Program, error) {
 		key += "-" + filepath.Base(filepath.Dir(built))
 	}
 	file := r.binary(key)
-	if err := os.Rename(built, file); err != nil {
+	if err := errors.Join(os.Chmod(built, 0o700), os.Rename(built, file)); err != nil {
 		return Program{}, r.fail(err)
 	}
 	return r.finish(j, file, same)

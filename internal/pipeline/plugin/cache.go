@@ -29,11 +29,31 @@ func (e *CacheError) Unwrap() error { return e.Err }
 
 // Hint says what to do.
 func (e *CacheError) Hint() string {
-	return "set XDG_CACHE_HOME to a folder that can be written to"
+	var open *exposedError
+	if !errors.As(e.Err, &open) {
+		return "set XDG_CACHE_HOME to a folder that can be written to"
+	}
+	hint := "set XDG_CACHE_HOME to a folder of your own"
+	if info, err := os.Stat(e.Dir); err == nil && owner(info) == os.Geteuid() {
+		hint = "rm -r " + e.Dir + " (all in it is made again), or " + hint
+	}
+	if os.Getenv("SUDO_USER") != "" {
+		hint += "; or leave sudo out, or call sudo -H"
+	}
+	return hint
 }
 
-// DefaultCacheDir is mlpipeline in $XDG_CACHE_HOME, or else in the user's cache folder. The error is a *CacheError.
+// DefaultCacheDir is mlpipeline in $XDG_CACHE_HOME, or else in the user's cache folder. It fails with a *CacheError when others
+// may have put into it what would be executed.
 func DefaultCacheDir() (string, error) {
+	dir, err := defaultCacheDir()
+	if err == nil {
+		err = cache{dir}.check()
+	}
+	return dir, err
+}
+
+func defaultCacheDir() (string, error) {
 	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "mlpipeline"), nil
 	}
@@ -96,7 +116,7 @@ type manifest struct {
 // load returns the manifest of a model, false when there is none that can be used.
 func (c cache) load(m Model) (manifest, bool) {
 	var f manifest
-	text, err := os.ReadFile(c.manifest(m))
+	text, err := readPrivate(c.manifest(m))
 	if err != nil || json.Unmarshal(text, &f) != nil {
 		return f, false
 	}
@@ -127,7 +147,7 @@ func (c cache) trim() {
 	if writeFile(marker, nil) != nil {
 		return
 	}
-	for _, part := range []string{"bin", "models", "sdk", "python", "code"} {
+	for _, part := range []string{"bin", "models", "sdk", "python", "code"} { // tested has its own rule
 		entries, err := os.ReadDir(filepath.Join(c.dir, part))
 		if err != nil {
 			continue
@@ -145,7 +165,7 @@ func writeFile(file string, text []byte) error {
 	dir := filepath.Dir(file)
 	f, err := os.CreateTemp(dir, ".new-*")
 	if errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 		f, err = os.CreateTemp(dir, ".new-*")
@@ -165,12 +185,19 @@ func writeFile(file string, text []byte) error {
 	return nil
 }
 
-// extract sees to it that dir holds files, text by name with slashes, and nothing is amiss with them. Several processes may do
-// so at once: each file appears whole, and all write the same.
+// extract sees to it that dir holds files, text by name with slashes, and nothing is amiss with them and their folders. Several
+// processes may do so at once: each file appears whole, and all write the same.
 func extract(files map[string]string, dir string) error {
+	folders := map[string]bool{}
 	for name, text := range files {
 		file := filepath.Join(dir, filepath.FromSlash(name))
-		if now, err := os.ReadFile(file); err == nil && string(now) == text {
+		for folder := filepath.Dir(file); len(folder) >= len(dir) && !folders[folder]; folder = filepath.Dir(folder) {
+			folders[folder] = true
+			if err := errors.Join(exposed(folder), exposed(filepath.Join(folder, "__pycache__"))); err != nil {
+				return err
+			}
+		}
+		if now, err := readPrivate(file); err == nil && string(now) == text {
 			continue
 		}
 		if err := writeFile(file, []byte(text)); err != nil {

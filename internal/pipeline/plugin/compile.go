@@ -73,7 +73,7 @@ type workplace struct {
 // workplace sees to it that the folders that builds need are there.
 func (r *run) workplace(jobs []*job) (w workplace, err error) {
 	bin := filepath.Dir(r.binary("x"))
-	if err := os.MkdirAll(bin, 0o777); err != nil {
+	if err := os.MkdirAll(bin, 0o700); err != nil {
 		return w, r.fail(err)
 	}
 	if slices.ContainsFunc(jobs, func(j *job) bool { return j.project.carried }) {

@@ -152,7 +152,7 @@ func (r *run) script(m Model) (Program, error) {
 		return Program{}, err
 	}
 	code := filepath.Join(r.dir, "code") // where what the script compiles is kept
-	if err := os.MkdirAll(code, 0o777); err != nil {
+	if err := os.MkdirAll(code, 0o700); err != nil {
 		return Program{}, r.fail(err)
 	}
 	p := Program{

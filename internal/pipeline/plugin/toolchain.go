@@ -104,7 +104,7 @@ func askGo(ctx context.Context, env settings, file, memo string) (root, vers str
 	}
 	now := answer{Path: file, Size: info.Size(), Time: info.ModTime().UnixNano(), GOROOT: env.get("GOROOT")}
 	var known answer
-	if text, err := os.ReadFile(memo); err == nil && json.Unmarshal(text, &known) == nil {
+	if text, err := readPrivate(memo); err == nil && json.Unmarshal(text, &known) == nil {
 		root, vers = known.Root, known.Version
 		known.Root, known.Version = "", ""
 		if known == now && vers != "" {

@@ -86,13 +86,15 @@ def _get_code(self, fullname):
     file = os.path.join(_cache, content.hexdigest()[:32])
     try:
         with open(file, "rb", buffering=0) as kept:
-            return marshal.loads(kept.read())
+            info = os.fstat(kept.fileno())
+            if info.st_uid == os.geteuid() and not info.st_mode & 0o22:  # nobody else has written it
+                return marshal.loads(kept.read())
     except (OSError, ValueError, EOFError, TypeError):
         pass
     code = self.source_to_code(source, path)
     try:
         new = "%s.%d" % (file, os.getpid())
-        with open(new, "wb") as kept:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as kept:
             kept.write(marshal.dumps(code))
         os.replace(new, file)
     except OSError:  # next time, then
