@@ -178,6 +178,11 @@ func (s *shown) collect() error {
 	s.line("data says", s.record.Summary.Data)
 	s.line("run says", s.record.Summary.Run)
 	s.code()
+	key := "environment"
+	for _, name := range sortedKeys(s.record.Environment) {
+		s.line(key, outputs.Clean(name+"="+s.record.Environment[name]))
+		key = ""
+	}
 	s.line("command", strings.Join(s.record.Command, " "))
 	s.line("mlpipeline", s.record.Pipeline)
 	s.files()

@@ -51,6 +51,9 @@ type Run struct {
 	Results        Results         `json:"results,omitempty"`
 	Failure        *Failure        `json:"failure,omitempty"`
 	Summary        Summary         `json:"summary"`
+
+	// Environment has the variables that explain how the model behaved, as far as they are set: none where secrets are kept.
+	Environment map[string]string `json:"environment,omitempty"`
 }
 
 // Code is what a run ran.

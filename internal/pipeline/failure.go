@@ -55,7 +55,7 @@ func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
 		ID: outputs.NewRunID(now.Time), Model: m.name, Version: label, Status: outputs.Failed, Mode: wire.ModeExecution,
 		Parameters: d.Parameters, ParametersHash: hex(d.Hash), Host: p.Folder.Host, User: p.User, Pipeline: p.Program,
 		Code: outputs.Code{Fingerprint: m.program.Fingerprint, Files: m.program.Files}, Data: outputs.Data{Loader: d.DataLoader},
-		Started: now, Ended: &now, Failure: failure,
+		Started: now, Ended: &now, Failure: failure, Environment: p.env,
 	}
 	if p.Recorder != nil {
 		_, err := p.Recorder.Record(run)

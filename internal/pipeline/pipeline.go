@@ -60,9 +60,10 @@ type Pipeline struct {
 	blacklist bool     // they were found, not listed
 	running   map[*run]bool
 	ended     chan *run
-	planning  bool   // it is only said what would run
-	begun     bool   // a run has been started
-	temp      string // where test mode has its model directories
+	planning  bool              // it is only said what would run
+	begun     bool              // a run has been started
+	env       map[string]string // what is recorded of it with each run
+	temp      string            // where test mode has its model directories
 	forecast  forecast
 	reasons   reasons
 	hooks     *hooks // nil when there are none
@@ -137,6 +138,7 @@ func (p *Pipeline) begin() (done func(), err error) {
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
 	p.mu.Unlock()
 	p.ended = make(chan *run)
+	p.env = recordedEnvironment()
 	if !p.Execute {
 		if p.temp, err = os.MkdirTemp("", "mlpipeline-test-"); err != nil {
 			err = &UsageError{Msg: fmt.Sprintf("test mode needs a temporary folder: %v", err), Hint: "set TMPDIR to a folder that can be written to"}

@@ -52,6 +52,8 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 		Code:    outputs.Code{Fingerprint: m.program.Fingerprint, Files: m.program.Files},
 		Data:    outputs.Data{Loader: d.DataLoader},
 		Results: outputs.Results{},
+
+		Environment: p.env,
 	}
 	if d.why == version.Resumes {
 		if e, err := d.past.Read(); err == nil {
