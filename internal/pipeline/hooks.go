@@ -198,6 +198,7 @@ func (h *hooks) run(ctx context.Context, hook hook) {
 	cmd.WaitDelay = hookPipes
 	count, last := 0, ""
 	printed := outputs.NewLineWriter(func(line string) {
+		line = strings.ReplaceAll(line, "`"+hook.command+"'", "it") // as bash shows what it cannot parse, passwords and all
 		switch count++; {
 		case count <= hookLines:
 			h.p.log("info", hook.name+": "+line)

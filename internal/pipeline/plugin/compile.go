@@ -307,8 +307,12 @@ func (r *run) compile(p *project, work workplace, virtual map[string][]byte, out
 		return "", errors.Join(err, seekErr)
 	}
 	output, readErr := io.ReadAll(io.LimitReader(log, maxOutput))
-	return string(output), errors.Join(err, readErr)
+	return credentials.ReplaceAllString(string(output), "://***@"), errors.Join(err, readErr)
 }
+
+// credentials matches those in an URL. The go command hides a password there, but not a token in place of a user's name, and none
+// in what is no URL; what it says is recorded.
+var credentials = regexp.MustCompile(`://[^\s/"]+@`)
 
 // mustBeReadonly tells whether the default of -mod, which gives the better messages, would not do: -mod=mod in GOFLAGS
 // writes to go.mod, and vendor cannot be used beside an overlaid go.mod.
