@@ -165,8 +165,7 @@ func (g *guardian) start(r request, fds []int) (pid int, err error) {
 // reap waits for children: those that it started, whose end it reports, and those that they have left behind.
 func (g *guardian) reap() {
 	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		pid, collect, err := ended()
 		g.mu.Lock()
 		switch {
 		case err == syscall.ECHILD:
@@ -175,8 +174,9 @@ func (g *guardian) reap() {
 			}
 		case err == nil:
 			if c, ours := g.children[pid]; ours {
+				syscall.Kill(-pid, syscall.SIGKILL) // while the number cannot be another's yet
 				delete(g.children, pid)
-				syscall.Kill(-pid, syscall.SIGKILL)
+				status := collect()
 				g.killLeftOver(c.runID)
 				a := answer{ID: c.id, Ended: true}
 				if status.Signaled() {
@@ -186,6 +186,8 @@ func (g *guardian) reap() {
 					a.Code = status.ExitStatus()
 				}
 				g.answers.Encode(a)
+			} else {
+				collect()
 			}
 		}
 		g.mu.Unlock()
@@ -211,8 +213,10 @@ func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
 		for _, pid := range orphans(known) {
 			kill, known := mine(pid)
 			if kill || killed[pid] {
+				if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
+					continue // it is another user's, by sudo for instance
+				}
 				killed[pid] = true
-				syscall.Kill(pid, syscall.SIGKILL)
 			}
 			// One that has died may have left others; of one that is dying or starting another program it is not known yet
 			// whose it is.
@@ -228,20 +232,31 @@ func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
 	}
 }
 
-// killAll kills every process that a model of this pipeline has started, in however many generations.
+// killAll kills every process that a model of this pipeline has started, in however many generations, but for those that have
+// become another user's.
 func (g *guardian) killAll() {
 	g.mu.Lock() // for good: nothing is started or reported any more
 	for pid := range g.children {
 		syscall.Kill(-pid, syscall.SIGKILL)
 	}
-	for {
-		for _, pid := range orphans(nil) {
-			syscall.Kill(pid, syscall.SIGKILL)
+	for pause := 200 * time.Microsecond; ; pause = min(2*pause, 50*time.Millisecond) { // one that hangs in the kernel may take long
+		others := 0
+		children := orphans(nil)
+		for _, pid := range children {
+			if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
+				others++
+			}
 		}
-		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err == syscall.ECHILD {
-			return
+		for {
+			pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+			if err == syscall.ECHILD || err == nil && pid == 0 && others > 0 && others == len(children) {
+				return
+			}
+			if pid <= 0 {
+				break
+			}
 		}
-		time.Sleep(200 * time.Microsecond)
+		time.Sleep(pause)
 	}
 }
 

@@ -2,12 +2,15 @@ package local
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +29,21 @@ func takeName() { os.WriteFile("/proc/self/comm", []byte(GuardianName), 0) }
 // childAttr puts a model into a session of its own, and ends it should the guardian itself be killed.
 func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// ended waits until a child has ended, and returns it. It keeps its number until collect is called.
+func ended() (pid int, collect func() syscall.WaitStatus, err error) {
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		return 0, nil, err
+	}
+	// si_pid is the first of the fields that unix.Siginfo has no names for, and lies where a pointer could.
+	at := (unsafe.Offsetof(info.Code) + 4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
+	pid = int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), at)))
+	return pid, func() (status syscall.WaitStatus) {
+		syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+		return status
+	}, nil
 }
 
 // orphans returns the children of this process other than known. The kernel gives orphans to the first thread of their
@@ -65,7 +83,10 @@ func readProc(fd int) string {
 // carries reports whether the process was started by run runID, and whether that is known: a process that is dying, or is
 // about to run another program, has no environment for a moment.
 func carries(pid int, runID string) (named, known bool) {
-	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if errors.Is(err, fs.ErrPermission) {
+		return false, true // as that of a process that has more rights than this one; it never will be
+	}
 	if bytes.Contains(append([]byte{0}, env...), []byte("\x00"+wire.EnvRun+"="+runID+"\x00")) {
 		return true, true
 	}

@@ -20,3 +20,10 @@ func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true
 func orphans(map[int]child) []int             { return nil }
 func carries(int, string) (named, known bool) { return false, true }
 func oomKills() int                           { return 0 }
+
+// ended waits until a child has ended, and returns it, with its status.
+func ended() (pid int, collect func() syscall.WaitStatus, err error) {
+	var status syscall.WaitStatus
+	pid, err = syscall.Wait4(-1, &status, 0, nil)
+	return pid, func() syscall.WaitStatus { return status }, err
+}
