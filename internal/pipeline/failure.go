@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -73,6 +74,11 @@ func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
 
 // whyNotStarted says what err means for the file that could not be started: the system blames the file for its #! line.
 func whyNotStarted(path string, err error) error {
+	for _, scarce := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM, syscall.E2BIG} {
+		if strings.HasSuffix(err.Error(), scarce.Error()) { // a text: it comes from another process
+			return err
+		}
+	}
 	file, openErr := os.Open(path)
 	if openErr != nil {
 		return err

@@ -190,7 +190,11 @@ func (h *hooks) run(ctx context.Context, hook hook) {
 	h.p.log("info", hook.name+": runs for "+hook.about)
 	limited, cancel := context.WithTimeout(ctx, h.limit)
 	defer cancel()
-	cmd := exec.CommandContext(limited, "sh", "-c", hook.command)
+	shell := "sh"
+	if _, err := exec.LookPath(shell); err != nil {
+		shell = "/bin/sh" // without a PATH, as a service may be started
+	}
+	cmd := exec.CommandContext(limited, shell, "-c", hook.command)
 	cmd.Dir = h.p.Project.Dir
 	cmd.Env = append(hookEnviron(), append(hook.facts, "PWD="+cmd.Dir)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it, nor the terminal

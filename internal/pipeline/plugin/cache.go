@@ -30,7 +30,10 @@ func (e *CacheError) Unwrap() error { return e.Err }
 // Hint says what to do.
 func (e *CacheError) Hint() string {
 	var open *exposedError
-	if !errors.As(e.Err, &open) {
+	switch {
+	case e.Dir == "":
+		return "set HOME, or XDG_CACHE_HOME to a folder that can be written to"
+	case !errors.As(e.Err, &open):
 		return "set XDG_CACHE_HOME to a folder that can be written to"
 	}
 	hint := "set XDG_CACHE_HOME to a folder of your own"
