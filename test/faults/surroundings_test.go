@@ -158,6 +158,31 @@ func TestAProcessThatCannotBeKilled(t *testing.T) {
 	}
 }
 
+// What a command of mlp.config leaves in the background is collected when it ends, however many there are: dead processes count as
+// processes.
+func TestHooksLeaveNoDeadProcesses(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, "on_failure=touch hook; true &")
+	var play strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&play, "version v%d\ntrain: error no\n", i)
+	}
+	play.WriteString("version last\ntrain: wait go\n")
+	p.actor("a", play.String())
+	p.queue("a")
+	c := p.start("-r", "-q")
+	children := func() int {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", c.cmd.Process.Pid, c.cmd.Process.Pid))
+		p.check(err)
+		return len(strings.Fields(string(text)))
+	}
+	most := 0
+	p.until("a hook has run", func() bool { most = max(most, children()); return p.exists("hook") && most > 3 })
+	p.until("only the guardian is left", func() bool { return children() <= 1 })
+	p.write("go", "")
+	c.wait()
+}
+
 // However many versions have run, the pipeline and its guardian have no more files, threads and children than after the first.
 func TestNothingLeaksPerVersion(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +68,35 @@ var ownChildren = sync.OnceValue(func() int {
 	}
 	return fd
 })
+
+// collectPace is how long a child that has ended may stay before it is taken for one that nobody waits for.
+const collectPace = 5 * time.Second
+
+// collectOrphans waits, until ctx ends, for the children of this process that it has not started itself: those that a
+// command of the user has left in the background come to a subreaper. Who starts a child waits for it at once.
+func collectOrphans(ctx context.Context) {
+	tick := time.NewTicker(collectPace)
+	defer tick.Stop()
+	for ended := map[int]string{}; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := map[int]string{}
+		for _, pid := range orphans(nil) {
+			stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			switch _, state, _ := strings.Cut(string(stat), ") "); {
+			case !strings.HasPrefix(state, "Z"):
+			case ended[pid] == string(stat):
+				syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+			default:
+				now[pid] = string(stat)
+			}
+		}
+		ended = now
+	}
+}
 
 // readProc reads all of a file of /proc that is open.
 func readProc(fd int) string {

@@ -3,6 +3,7 @@
 package local
 
 import (
+	"context"
 	"os"
 	"syscall"
 )
@@ -10,6 +11,8 @@ import (
 func ownProgram() (string, error) { return os.Executable() }
 
 func becomeSubreaper() {}
+
+func collectOrphans(ctx context.Context) { <-ctx.Done() }
 
 func takeName() {}
 

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,12 +24,14 @@ const GuardianName = "mlp-guardian"
 
 // Local is the executor of this machine. It is safe for use by several goroutines.
 type Local struct {
-	mu       sync.Mutex
-	guardian *exec.Cmd // nil before the first process and after the guardian was lost
-	conn     *net.UnixConn
-	nextID   int
-	running  map[int]*process
-	ended    chan struct{} // closed when the goroutine that reads from conn has ended
+	mu        sync.Mutex
+	guardian  *exec.Cmd // nil before the first process and after the guardian was lost
+	conn      *net.UnixConn
+	nextID    int
+	running   map[int]*process
+	ended     chan struct{}      // closed when the goroutine that reads from conn has ended
+	cancel    context.CancelFunc // ends the goroutine that collects orphans,
+	collected chan struct{}      // which closes this
 }
 
 var _ pipeline.Executor = (*Local)(nil)
@@ -36,14 +39,25 @@ var _ pipeline.Executor = (*Local)(nil)
 // Open returns the executor and starts its guardian, to be ready when the first process is wanted.
 func Open() (*Local, error) {
 	becomeSubreaper() // should the guardian be killed, its orphans come here
-	l := &Local{running: map[int]*process{}}
+	l := &Local{running: map[int]*process{}, collected: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l, l.startGuardian()
+	if err := l.startGuardian(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	go func() {
+		defer close(l.collected)
+		collectOrphans(ctx)
+	}()
+	return l, nil
 }
 
 // Close ends everything that is still running, and waits for the guardian.
 func (l *Local) Close() error {
+	l.cancel()
+	<-l.collected
 	l.mu.Lock()
 	guardian, conn, ended := l.guardian, l.conn, l.ended
 	l.mu.Unlock()
