@@ -213,6 +213,14 @@ versions.addV("v1")
 MODEL = Nothing(versions)
 `
 
+// goCache is where the go command keeps what it has compiled, wherever the user's cache is said to be: from nothing it takes long.
+func (p *project) goCache() string {
+	p.Helper()
+	out, err := exec.Command("go", "env", "GOCACHE").Output()
+	p.check(err)
+	return strings.TrimSpace(string(out))
+}
+
 // What another user has put into the cache, or could have, is never executed.
 func TestThePlantedCache(t *testing.T) {
 	t.Parallel()
@@ -221,6 +229,7 @@ func TestThePlantedCache(t *testing.T) {
 	p.write("models/m.go", goModel)
 	p.write("models/p.py", pythonModel)
 	p.queue("m.go", "p.py")
+	goCache := p.goCache()
 	marker := p.path("planted")
 	script := "#!/bin/sh\ntouch " + marker + "\n"
 
@@ -252,7 +261,7 @@ func TestThePlantedCache(t *testing.T) {
 		theirs(paths...)
 	}
 	run := func(status int) *call {
-		c := p.startIn([]string{"env", "XDG_CACHE_HOME=" + home})
+		c := p.startIn([]string{"env", "XDG_CACHE_HOME=" + home, "GOCACHE=" + goCache})
 		if got := c.wait(); got != status {
 			t.Fatalf("exit status %d, not %d\n%s\n%s", got, status, c.stdout.String(), c.stderr.String())
 		}

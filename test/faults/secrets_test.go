@@ -62,7 +62,7 @@ train: exit 3
 		}
 	}
 
-	env := append([]string{"env", "XDG_CACHE_HOME=" + p.path("cache"), "GOMODCACHE=" + p.path("mod")}, secrets...)
+	env := append([]string{"env", "XDG_CACHE_HOME=" + p.path("cache"), "GOMODCACHE=" + p.path("mod"), "GOCACHE=" + p.goCache()}, secrets...)
 	said := 0
 	for _, args := range [][]string{
 		{}, {"--model", "own"}, {"-r"}, {"-r", "-u", "--json"}, {"-r", "-u", "--dry-run"}, {"ls", "--json"}, {"show", "a/dies"}, {"show", "a/panics", "--json"},

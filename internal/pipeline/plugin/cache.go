@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,11 @@ func (e *CacheError) Error() string {
 	if e.Dir == "" {
 		return fmt.Sprintf("there is no place to keep built models: %v", e.Err)
 	}
-	return fmt.Sprintf("built models cannot be kept in %s: %v", e.Dir, e.Err)
+	why := e.Err.Error()
+	if itself, ok := strings.CutPrefix(why, e.Dir+" "); ok {
+		why = "it " + itself
+	}
+	return fmt.Sprintf("built models cannot be kept in %s: %s", e.Dir, why)
 }
 
 func (e *CacheError) Unwrap() error { return e.Err }
@@ -50,10 +55,14 @@ func (e *CacheError) Hint() string {
 // may have put into it what would be executed.
 func DefaultCacheDir() (string, error) {
 	dir, err := defaultCacheDir()
-	if err == nil {
-		err = cache{dir}.check()
+	if err != nil {
+		return "", err
 	}
-	return dir, err
+	c := cache{dir}
+	if err := exchangeable(dir); err != nil {
+		return dir, c.fail(err)
+	}
+	return dir, c.check()
 }
 
 func defaultCacheDir() (string, error) {

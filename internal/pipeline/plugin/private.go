@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -55,23 +54,15 @@ func userName(id int) string {
 // parts are the folders in the cache.
 var parts = []string{"bin", "models", "sdk", "python", "code", "tested"}
 
-// check fails when another could have put into the cache what this user would execute, or could exchange it while it is in use.
-// A cache that others can only read is closed to them.
+// check fails when another could have put into the cache what this user would execute. A cache that others can only read is
+// closed to them.
 func (c cache) check() error {
-	info, err := os.Stat(c.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		info = nil
-	} else if err != nil {
-		return nil // whatever needs it says why not
-	}
 	if err := exposed(c.dir); err != nil {
 		return c.fail(err)
 	}
-	if err := exchangeable(c.dir); err != nil {
-		return c.fail(err)
-	}
-	if info == nil {
-		return nil
+	info, err := os.Stat(c.dir)
+	if err != nil {
+		return nil // what needs it says why not, or makes it
 	}
 	for _, part := range parts {
 		if err := exposed(filepath.Join(c.dir, part)); err != nil {
