@@ -18,6 +18,7 @@
 //	outputs_dir=             default: outputs in models_dir
 //	jobs=1                   a whole number, 1 or more
 //	timeout=none             a duration of Go's (90s, 30m, 8h), or none
+//	stall=none               the same
 //	grace=30s                a duration, 0 allowed
 //	on_code_change=rerun     or keep
 //	python=python3           found on PATH, or relative to the file's folder when it holds a /

@@ -21,6 +21,7 @@ type Project struct {
 	OutputsDir       string        // may have to be made
 	Jobs             int           // 1 or more
 	Timeout          time.Duration // 0: none
+	Stall            time.Duration // 0: none
 	Grace            time.Duration
 	KeepOnCodeChange bool   // on_code_change=keep
 	Python           string // a name to be found on PATH, or a path
@@ -35,6 +36,7 @@ var projectForm = form{{"MLP", []key{
 	{name: "outputs_dir", example: "outputs"},
 	{name: "jobs", example: "1"},
 	{name: "timeout", example: "8h", optional: true},
+	{name: "stall", example: "30m", optional: true},
 	{name: "grace", example: "30s"},
 	{name: "on_code_change", example: "rerun"},
 	{name: "python", example: "python3"},
@@ -117,13 +119,19 @@ func parseProject(dir string, data []byte) (Project, error) {
 			return fail(line, "write a whole number, 1 or more", "jobs=%s is not a number of jobs", show(value))
 		}
 	}
-	if value, line := src.value("MLP", "timeout"); value != "" && !strings.EqualFold(value, "none") {
-		p.Timeout, err = time.ParseDuration(value)
-		if err != nil {
-			return fail(line, "write 90s, 30m or 8h", "timeout=%s is not a duration", show(value))
+	for _, limit := range []struct {
+		key string
+		to  *time.Duration
+	}{{"timeout", &p.Timeout}, {"stall", &p.Stall}} {
+		value, line := src.value("MLP", limit.key)
+		if value == "" || strings.EqualFold(value, "none") {
+			continue
 		}
-		if p.Timeout <= 0 {
-			return fail(line, "write timeout=none for no limit", "timeout=%s leaves no time", show(value))
+		if *limit.to, err = time.ParseDuration(value); err != nil {
+			return fail(line, "write 90s, 30m or 8h", "%s=%s is not a duration", limit.key, show(value))
+		}
+		if *limit.to <= 0 {
+			return fail(line, "write "+limit.key+"=none for no limit", "%s=%s leaves no time", limit.key, show(value))
 		}
 	}
 	if value, line := src.value("MLP", "grace"); line > 0 {

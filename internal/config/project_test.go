@@ -77,7 +77,7 @@ func TestLoad(t *testing.T) {
 func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"[MLP]\nmodel_dir=x\n", "mlp.config:2: unknown key model_dir; did you mean models_dir?"},
-		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, grace, on_code_change, python, metric, on_finish, on_failure"},
+		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, stall, grace, on_code_change, python, metric, on_finish, on_failure"},
 		{"[MLP]\nmetric=accuracy\n", "mlp.config:2: metric=accuracy is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nmetric=least test.loss\n", "mlp.config:2: metric=least test.loss is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nJobs=3\n", "mlp.config:2: unknown key Jobs; did you mean jobs?"},
@@ -101,6 +101,8 @@ func TestLoadErrors(t *testing.T) {
 		{"[MLP]\njobs=99999999999999999999\n", "mlp.config:2: jobs=99999999999999999999 is not a number of jobs; write a whole number, 1 or more"},
 		{"[MLP]\ntimeout=30\n", "mlp.config:2: timeout=30 is not a duration; write 90s, 30m or 8h"},
 		{"[MLP]\ntimeout=1d\n", "mlp.config:2: timeout=1d is not a duration; write 90s, 30m or 8h"},
+		{"[MLP]\nstall=10\n", "mlp.config:2: stall=10 is not a duration; write 90s, 30m or 8h"},
+		{"[MLP]\nstall=0s\n", "mlp.config:2: stall=0s leaves no time; write stall=none for no limit"},
 		{"[MLP]\ntimeout=0\n", "mlp.config:2: timeout=0 leaves no time; write timeout=none for no limit"},
 		{"[MLP]\ntimeout=-1h\n", "mlp.config:2: timeout=-1h leaves no time; write timeout=none for no limit"},
 		{"[MLP]\ngrace=30\n", "mlp.config:2: grace=30 is not a duration of 0 or more; write 0s, 30s or 5m"},

@@ -222,7 +222,7 @@ func (p *Pipeline) ask(m *model) error {
 	}
 	var told version.List
 	late := "it did not tell its versions within %v (timeout in mlp.config)"
-	err = talk.within(p, p.Project.Timeout, late, func() (err error) {
+	err = talk.within(p, p.Project.Timeout, late, "before it told its versions", func() (err error) {
 		m.cleans, err = talk.List(told.Add)
 		return err
 	})

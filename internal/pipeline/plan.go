@@ -145,7 +145,13 @@ func (p *Pipeline) reason(m *model, d due) string {
 // resumeStep is the step at which the interrupted version d goes on: what the model itself finds in its model directory
 // or, when it cannot tell, the last step that is known of.
 func (p *Pipeline) resumeStep(m *model, d due) int64 {
-	if step, err := m.talk.Trained(m.name, d.Name, p.dir(m, d)); err == nil {
+	var step int64
+	var err error
+	m.talk.within(p, p.Project.Timeout, "", "", func() error {
+		step, err = m.talk.Trained(m.name, d.Name, p.dir(m, d))
+		return nil // it may go on: it has said why not, or m.close will find it dead
+	})
+	if err == nil {
 		return step
 	}
 	e, err := d.past.Read()

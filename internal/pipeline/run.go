@@ -181,9 +181,9 @@ func (r *run) later() outputs.Time {
 	return r.Started
 }
 
-// An ending says what was done to a run from outside: it was asked to stop, its time was over, it was killed because it
-// did not stop then, or because it did not exit after its last word.
-type ending struct{ asked, timedOut, killed, lingered bool }
+// An ending says what was done to a run from outside: it was asked to stop, by the user or because its time was over or it gave
+// no sign of life, and was killed because it did not stop then, or because it did not exit after its last word.
+type ending struct{ asked, timedOut, stalled, killed, lingered bool }
 
 // follow takes in what the model tells until it is gone.
 func (r *run) follow() (ending, Exit) {
@@ -231,21 +231,20 @@ func preliminary(e wire.Event) bool {
 	return e.Type == wire.Phase && e.Phase == wire.PhaseClean
 }
 
-// watch asks the process to stop, and kills it, when the user wishes or its time is over. It returns when it is gone.
+// watch asks the process to stop, and kills it, when the user wishes, its time is over or it gives no sign of life. It returns
+// when it is gone.
 func (r *run) watch() (how ending) {
-	var timeout <-chan time.Time
-	if t := r.p.Project.Timeout; t > 0 {
-		timer := time.NewTimer(t)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-r.talk.Done():
-		return how
-	case <-r.p.Stop.Reached(Stopping):
-		how.asked = true
-	case <-timeout:
-		how.timedOut = true
+	limits := r.talk.limits(r.p.Project.Timeout, r.p.Project.Stall)
+	defer limits.stop()
+	for how == (ending{}) {
+		select {
+		case <-r.talk.Done():
+			return how
+		case <-r.p.Stop.Reached(Stopping):
+			how.asked = true
+		case <-limits.next():
+			how.timedOut, how.stalled = limits.passed()
+		}
 	}
 	r.talk.Stop()
 	grace := time.NewTimer(r.p.Project.Grace)
@@ -376,6 +375,8 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 		}
 	case how.timedOut:
 		*cause = fmt.Sprintf("timed out after %v (timeout in mlp.config)", r.p.Project.Timeout)
+	case how.stalled:
+		*cause = stalled(r.p.Project.Stall) + r.where()
 	case how.asked && how.killed && r.p.Stop.Level() == Killing:
 		r.Status, *cause = outputs.Interrupted, "killed by the user"
 	case how.asked && how.killed:

@@ -21,6 +21,7 @@ const helloTimeout = time.Minute
 type talk struct {
 	Process
 	*plugin.Session
+	pulse   pulse
 	printed capture
 	readers sync.WaitGroup
 	last    *wire.Event // an end that close has found: the model said it before it could be asked
@@ -35,7 +36,8 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	if err != nil {
 		return nil, whyNotStarted(m.program.Path, err)
 	}
-	t := &talk{Process: process, Session: plugin.NewSession(process.Commands(), process.Events())}
+	t := &talk{Process: process}
+	t.Session = plugin.NewSession(process.Commands(), &listener{Reader: process.Events(), pulse: &t.pulse})
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
 	t.Code = func(files map[string]string) {
@@ -48,7 +50,6 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	}
 	t.capture(process.Stdout(), false)
 	t.capture(process.Stderr(), true)
-
 	return t, nil
 }
 
@@ -58,7 +59,7 @@ func (t *talk) hello(p *Pipeline, m *model) error {
 	if t := p.Project.Timeout; t > 0 {
 		limit = min(limit, t)
 	}
-	err := t.within(p, limit, "it is no model: it said nothing of the plugin protocol within %v", t.Hello)
+	err := t.within(p, limit, "it is no model: it said nothing of the plugin protocol within %v", "before its first word", t.Hello)
 	var death *deathError
 	if errors.As(err, &death) && m.found.Kind == plugin.Python {
 		death.what += fmt.Sprintf("; is %s a Python 3.8 or later (python in mlp.config)?", m.program.Path)
@@ -67,25 +68,24 @@ func (t *talk) hello(p *Pipeline, m *model) error {
 }
 
 // within calls talk, which speaks with the process, and kills the process, so that talk fails, when it takes longer than
-// limit, unless that is 0, or when the user wishes to stop. A process that talk fails with is gone. The error of one that
-// is late has limit in its text.
-func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func() error) error {
+// limit, unless that is 0, when the process gives no sign of life, or when the user wishes to stop. A process that talk fails
+// with is gone. The error of one that is late has limit in its text; where says what a process that stalls was about.
+func (t *talk) within(p *Pipeline, limit time.Duration, late, where string, talk func() error) error {
 	done, watched := make(chan struct{}), make(chan struct{})
-	tooLate := false
+	var tooLate, stalls bool
 	go func() {
 		defer close(watched)
-		var timeout <-chan time.Time
-		if limit > 0 {
-			timer := time.NewTimer(limit)
-			defer timer.Stop()
-			timeout = timer.C
-		}
-		select {
-		case <-done:
-			return
-		case <-timeout:
-			tooLate = true
-		case <-p.Stop.Reached(Finishing):
+		limits := t.limits(limit, p.Project.Stall)
+		defer limits.stop()
+		for stopped := false; !tooLate && !stalls && !stopped; {
+			select {
+			case <-done:
+				return
+			case <-limits.next():
+				tooLate, stalls = limits.passed()
+			case <-p.Stop.Reached(Finishing):
+				stopped = true
+			}
 		}
 		t.Kill()
 	}()
@@ -96,10 +96,18 @@ func (t *talk) within(p *Pipeline, limit time.Duration, late string, talk func()
 		return nil
 	}
 	death := t.gaveUp(err)
-	if tooLate {
+	switch {
+	case tooLate:
 		death.what = fmt.Sprintf(late, limit)
+	case stalls:
+		death.what = stalled(p.Project.Stall) + " " + where
 	}
 	return death
+}
+
+// stalled is the cause of death of a process that has given no sign of life for so long.
+func stalled(limit time.Duration) string {
+	return fmt.Sprintf("stalled: no sign of life for %v (stall in mlp.config)", limit)
 }
 
 // buffers are for what processes print: each has two readers, and most print little.
@@ -110,12 +118,13 @@ func (t *talk) capture(r io.Reader, isStderr bool) {
 	t.readers.Add(1)
 	go func() {
 		defer t.readers.Done()
+		heard := &listener{Reader: r, pulse: &t.pulse}
 		lines := outputs.NewLineWriter(func(line string) { t.printed.line(line, isStderr) })
 		pooled := buffers.Get().(*[32 << 10]byte)
 		defer buffers.Put(pooled)
 		buf := pooled[:]
 		for {
-			n, err := r.Read(buf)
+			n, err := heard.Read(buf)
 			lines.Write(buf[:n])
 			if err != nil {
 				lines.Close()
@@ -132,6 +141,7 @@ func (t *talk) capture(r io.Reader, isStderr bool) {
 // that it prints.
 func (t *talk) close(grace time.Duration) (exit Exit, killed bool) {
 	t.Commands().Close()
+	t.pulse.busy.Add(1) // nothing more is expected of it: grace counts now
 	timer := time.AfterFunc(grace, t.Kill)
 	for {
 		e, _, err := t.Next()
