@@ -10,8 +10,12 @@ import (
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
-// maxLiveMetrics is of how many metrics a run that goes on the last values are kept.
-const maxLiveMetrics = 32
+// maxLiveMetrics is of how many metrics a run that goes on the last values are kept, and maxLiveName how long, in bytes, their
+// names may be.
+const (
+	maxLiveMetrics = 32
+	maxLiveName    = 200
+)
 
 // A live is what can be seen of a run while it goes on: written by the goroutine that follows the run, read by others.
 type live struct {
@@ -78,7 +82,7 @@ func (l *live) metric(point []byte, step int64) {
 	}
 	last := l.metrics[string(point[before:before+end])]
 	if last == nil {
-		if len(l.metrics) == maxLiveMetrics {
+		if len(l.metrics) == maxLiveMetrics || end > maxLiveName {
 			return
 		}
 		if l.metrics == nil {

@@ -222,6 +222,7 @@ func (p *Pipeline) wait() {
 
 // failed counts a failure. In test mode it is the end.
 func (p *Pipeline) failed(f Failure) {
+	f.Cause = cut(f.Cause, keptLine) // the record has all of it
 	p.mu.Lock()
 	p.summary.Failed++
 	p.summary.Failures = append(p.summary.Failures, f)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,14 @@ type run struct {
 // newRun prepares a run, with the process that waits for one if there is any.
 func (p *Pipeline) newRun(m *model, d due) *run {
 	m.claim(&d)
+	if m.talk == nil {
+		p.mu.Lock()
+		changed := m.program.Reread()
+		p.mu.Unlock()
+		if changed {
+			p.notice("%s has changed since its versions were listed; %s runs it as it is now", m.name, d.Name)
+		}
+	}
 	r := &run{p: p, model: m, due: d, talk: m.talk, name: Name(m.name, d.Name)}
 	m.talk = nil
 	r.Run = outputs.Run{
@@ -80,12 +89,12 @@ func (r *run) do() {
 	switch {
 	case err == nil:
 		how, exit = r.follow()
+	case err == plugin.ErrEnded: // before it could be asked
+		exit, how.lingered = r.talk.close(r.p.Project.Grace)
+		r.end, err = r.talk.last, nil
 	case r.talk != nil:
 		r.talk.Kill()
 		exit, _ = r.talk.close(r.p.Project.Grace)
-		if r.end = r.talk.last; r.end != nil && err == plugin.ErrEnded {
-			err = nil
-		}
 	}
 	r.Seconds = time.Since(r.Started.Time).Seconds()
 	if !r.begun && r.p.Stop.Level() >= Finishing {
@@ -151,7 +160,7 @@ func (r *run) begin() error {
 	reason := p.reason(r.model, r.due)
 	r.live.begin(r, reason)
 	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: reason})
-	r.talk.Warn = func(text string) { p.warn(r.name + ": " + text) }
+	r.talk.Warn = func(text string) { p.report(Report{Event: Warning, Message: r.name + ": " + text}) }
 	r.begun = true
 	return r.talk.Run(wire.Command{Model: r.Model, Version: r.Version, Mode: r.Mode, Dir: r.dir, Clean: clean})
 }
@@ -265,22 +274,29 @@ func (r *run) watch() (how ending) {
 func (r *run) take(e wire.Event) {
 	switch e.Type {
 	case wire.Phase:
+		if !slices.Contains(wire.Phases, e.Phase) {
+			r.talk.Warning(fmt.Sprintf("phase %q is passed over: it is none of %s", cut(e.Phase, 80), strings.Join(wire.Phases, ", ")))
+			return
+		}
+		e.Step, e.Total = max(0, e.Step), max(0, e.Total)
 		if e.Phase == wire.PhaseEvaluateTrain && r.phase == wire.PhaseTrain {
 			r.Steps.Done = r.Steps.Total
 		}
 		if r.phase == wire.PhaseTrain {
 			r.trained = time.Since(r.began)
 		}
+		again := r.phase == e.Phase
 		r.phase, r.began = e.Phase, time.Now()
 		if e.Phase == wire.PhaseTrain {
 			r.Steps = outputs.Steps{Before: e.Step, Done: e.Step, Total: e.Total}
-			if e.Step > 0 {
+			if e.Step > 0 && !again {
 				r.p.notice("%s: %d of %d steps are trained already", r.name, e.Step, e.Total)
 			}
-			r.Data.TrainSamples, r.Data.TestSamples = e.TrainSamples, e.TestSamples
+			r.Data.TrainSamples, r.Data.TestSamples = max(0, e.TrainSamples), max(0, e.TestSamples)
 		}
 		r.live.phase(e.Phase, e.Step, e.Total)
 	case wire.Progress:
+		e.Step, e.Total = max(0, e.Step), max(0, e.Total)
 		if r.phase == wire.PhaseTrain {
 			r.Steps.Done = e.Step
 		}
@@ -303,7 +319,16 @@ func (r *run) take(e wire.Event) {
 	case wire.Log:
 		r.talk.printed.log(e.Level, outputs.CleanLines(e.Message))
 	case wire.Summary:
-		add := func(to *string) { *to = strings.TrimPrefix(*to+"\n"+e.Message, "\n") }
+		add := func(to *string) {
+			switch {
+			case len(*to) > maxSummary:
+			case len(*to)+len(e.Message) > maxSummary:
+				*to = strings.TrimPrefix(*to+"\n"+cut(e.Message, max(0, maxSummary-len(*to))), "\n")
+				r.talk.Warning(fmt.Sprintf("its summary is longer than %d KiB; the rest is left out", maxSummary>>10))
+			default:
+				*to = strings.TrimPrefix(*to+"\n"+e.Message, "\n")
+			}
+		}
 		switch e.Source {
 		case "model":
 			add(&r.Summary.Model)
@@ -315,14 +340,21 @@ func (r *run) take(e wire.Event) {
 	case wire.Result:
 		switch {
 		case e.Set != wire.SetTraining && e.Set != wire.SetTrain && e.Set != wire.SetTest:
-			r.talk.Warn(fmt.Sprintf("a result of %q is passed over: it is of training, train or test", e.Set))
+			r.talk.Warning(fmt.Sprintf("a result of %q is passed over: it is of training, train or test", cut(e.Set, 80)))
 		case len(e.Metrics) > 0:
 			r.Results[e.Set] = e.Metrics
 		}
 	case wire.End:
+		if e.Status != wire.Finished && e.Status != wire.Failed && e.Status != wire.Interrupted {
+			r.talk.Warning(fmt.Sprintf("an end that is %q is passed over: it is finished, failed or interrupted", cut(e.Status, 80)))
+			return
+		}
 		r.end = &e
 	}
 }
+
+// maxSummary is how many bytes each of the summaries of a run may have.
+const maxSummary = 64 << 10
 
 // loaded takes in that the program has loaded files. One that has changed since its model told the versions is a script that
 // was edited meanwhile.

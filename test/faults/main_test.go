@@ -21,8 +21,8 @@ func sized(part, all int) int {
 	return part
 }
 
-// built holds the program as bin/mlpipeline, the model of cmd/mlpipeline/testdata/actor as actor, and the user's cache of all
-// tests.
+// built holds the program as bin/mlpipeline, the models of cmd/mlpipeline/testdata/actor and of testdata/rogue as actor and
+// rogue, and the user's cache of all tests.
 var built string
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func withPrograms(do func() int) (status int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(built)
-	for program, pkg := range map[string]string{"bin/mlpipeline": "../../cmd/mlpipeline", "actor": "../../cmd/mlpipeline/testdata/actor"} {
+	for program, pkg := range map[string]string{"bin/mlpipeline": "../../cmd/mlpipeline", "actor": "../../cmd/mlpipeline/testdata/actor", "rogue": "./testdata/rogue"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(built, program), pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -46,7 +46,7 @@ type guardian struct {
 	conn *net.UnixConn
 	env  []string
 	null *os.File
-	ooms int // how often the kernel had run out of memory when the guardian started
+	ooms int // how often the kernel had run out of memory when the guardian started, or last told of it
 
 	mu       sync.Mutex
 	answers  *json.Encoder
@@ -181,7 +181,10 @@ func (g *guardian) reap() {
 				a := answer{ID: c.id, Ended: true}
 				if status.Signaled() {
 					a.Signal = int(status.Signal())
-					a.OOM = status.Signal() == syscall.SIGKILL && oomKills() > g.ooms
+					if status.Signal() == syscall.SIGKILL {
+						ooms := oomKills()
+						a.OOM, g.ooms = ooms > g.ooms, ooms
+					}
 				} else {
 					a.Code = status.ExitStatus()
 				}

@@ -64,6 +64,7 @@ func (l *Local) Close() error {
 	if guardian == nil {
 		return nil
 	}
+	guardian.Process.Signal(syscall.SIGCONT)
 	if err := conn.CloseWrite(); err != nil {
 		conn.Close()
 	}
@@ -221,6 +222,7 @@ func (l *Local) send(p *process, r request, files ...*os.File) error {
 	for _, f := range files {
 		fds = append(fds, int(f.Fd()))
 	}
+	l.guardian.Process.Signal(syscall.SIGCONT) // a model may have stopped its parent
 	// The descriptors travel with the first part of the message; a long one may need several.
 	n, _, err := l.conn.WriteMsgUnix(message, syscall.UnixRights(fds...), nil)
 	if err == nil && n < len(message) {

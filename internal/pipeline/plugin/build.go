@@ -31,6 +31,30 @@ type Program struct {
 	Files map[string]string
 	// Partial is set when Files has only what is known before the program runs: Load adds what it tells that it has loaded.
 	Partial bool
+
+	file os.FileInfo // of Path, if the program is an Executable
+}
+
+// Reread takes in what an Executable is now, and reports whether it is another than it was: it is no build, so that its versions
+// run whatever lies there.
+func (p *Program) Reread() (changed bool) {
+	if p.file == nil {
+		return false
+	}
+	now, err := os.Stat(p.Path)
+	if err != nil || os.SameFile(now, p.file) && now.ModTime().Equal(p.file.ModTime()) && now.Size() == p.file.Size() {
+		return false
+	}
+	sum, err := hashFile(p.Path)
+	if err != nil {
+		return false
+	}
+	was := p.Fingerprint
+	p.file, p.Fingerprint = now, sum
+	for name := range p.Files {
+		p.Files = map[string]string{name: sum}
+	}
+	return sum != was
 }
 
 // A Result is what became of building one model.
@@ -181,13 +205,17 @@ func (b *Builder) begin(ctx context.Context) (*run, error) {
 func (r *run) look(m Model) (Result, *job) {
 	switch m.Kind {
 	case Executable:
+		info, err := os.Stat(m.Path)
+		if err != nil {
+			return Result{Err: err}, nil
+		}
 		sum, err := hashFile(m.Path)
 		if err != nil {
 			return Result{Err: err}, nil
 		}
 		name, _ := filepath.Rel(filepath.Dir(m.modelsDir()), m.Path)
 		return Result{Program: Program{
-			Path: m.Path, Fingerprint: sum, Files: map[string]string{filepath.ToSlash(name): sum},
+			Path: m.Path, Fingerprint: sum, Files: map[string]string{filepath.ToSlash(name): sum}, file: info,
 		}}, nil
 	case GoFile, GoFolder:
 	case Python:

@@ -14,10 +14,37 @@ import (
 type Session struct {
 	w *wire.Writer
 	r *wire.Reader
-	// Warn is told of what the model says against the protocol. Log and Code are told of what it logs and loads before a run.
+	// Warn is told of what the model says against the protocol: once of each thing, and of no more than maxWarnings. Log and
+	// Code are told of what it logs and loads before a run.
 	Warn func(string)
 	Log  func(level, text string)
 	Code func(files map[string]string)
+
+	warned          map[string]bool
+	codeMsgs, codes int // messages of code, and the files in them
+}
+
+// What a model may tell is bounded, so that one that runs wild costs neither the memory nor the night.
+const (
+	maxWarnings = 50        // of one process
+	maxVersions = 250_000   // of one model,
+	maxList     = 256 << 20 // and how many bytes what they say
+	maxCodeMsgs = 1000      // of one process,
+	maxCodes    = 20_000    // and how many files they may name
+)
+
+// Warning passes text on to Warn.
+func (s *Session) Warning(text string) {
+	switch {
+	case s.warned[text] || len(s.warned) > maxWarnings:
+		return
+	case s.warned == nil:
+		s.warned = map[string]bool{}
+	case len(s.warned) == maxWarnings:
+		text = "what else it says against the protocol is passed over without a word"
+	}
+	s.warned[text] = true
+	s.Warn(text)
 }
 
 // NewSession returns a session that writes commands and reads events. It starts with Hello.
@@ -75,7 +102,13 @@ func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, e
 	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
 		return false, err
 	}
-	for {
+	versions, size := 0, 0
+	take := func(v wire.Version, refused string) {
+		versions++
+		size += len(v.Name) + len(v.ModelDirSuffix) + len(v.DataLoader) + len(v.Params) + len(refused)
+		add(v, refused)
+	}
+	for versions <= maxVersions && size <= maxList {
 		e, err := s.answer()
 		var bad *messageError
 		switch {
@@ -84,17 +117,18 @@ func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, e
 			if !ok {
 				return false, fmt.Errorf("its list of versions cannot be read: %w", err)
 			}
-			add(wire.Version{Name: name}, "its message cannot be read: "+bad.err.Error())
+			take(wire.Version{Name: name}, "its message cannot be read: "+bad.err.Error())
 		case err != nil:
 			return false, err
 		case e.Type == wire.VersionInfo && e.Version != nil:
-			add(*e.Version, e.Error)
+			take(*e.Version, e.Error)
 		case e.Type == wire.Listed:
 			return e.AllowDeleteModelDir, nil
 		default:
-			s.Warn(fmt.Sprintf("message %q does not answer a list; it is passed over", e.Type))
+			s.Warning(fmt.Sprintf("message %q does not answer a list; it is passed over", cut(e.Type, 80)))
 		}
 	}
+	return false, fmt.Errorf("its list of versions is too long: more than %d, or than %d MiB", maxVersions, maxList>>20)
 }
 
 // nameOf finds the name in a message of a version that cannot be read as a whole.
@@ -167,7 +201,11 @@ func (s *Session) Next() (e wire.Event, record []byte, err error) {
 		if !errors.As(err, &bad) {
 			return e, record, err
 		}
-		s.Warn(fmt.Sprintf("%v; it is passed over: %q", bad, cut(string(bad.line), 200)))
+		text := bad.Error() + "; it is passed over"
+		if len(bad.line) > 0 {
+			text += fmt.Sprintf(": %q", cut(string(bad.line), 200))
+		}
+		s.Warning(text)
 	}
 }
 
@@ -193,6 +231,13 @@ func (s *Session) next() (e wire.Event, record []byte, err error) {
 	}
 	if e, err = wire.Decode(line); err != nil {
 		return e, nil, &messageError{line, err}
+	}
+	if e.Type == wire.Code {
+		s.codeMsgs++
+		s.codes += len(e.Files)
+		if s.codeMsgs > maxCodeMsgs || s.codes > maxCodes {
+			return e, nil, &messageError{nil, fmt.Errorf("more than %d messages of code, or %d files in them", maxCodeMsgs, maxCodes)}
+		}
 	}
 	return e, nil, nil
 }

@@ -79,6 +79,9 @@ const (
 	PhaseFinish        = "finish"
 )
 
+// Phases lists them.
+var Phases = []string{PhaseClean, PhaseSetup, PhaseTrain, PhaseEvaluateTrain, PhaseEvaluateTest, PhaseFinish}
+
 // What a Result is measured on.
 const (
 	SetTraining = "training" // what training itself returned

@@ -67,6 +67,13 @@ func (r *Reader) Waiting() bool { return r.r.Buffered() > 0 }
 func Decode(line []byte) (Event, error) {
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
+		var kind *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &kind) && kind.Field != "":
+			return Event{}, fmt.Errorf("bad message: its %q cannot be %s", kind.Field, kind.Value)
+		case errors.As(err, &kind):
+			return Event{}, fmt.Errorf("bad message: it is %s, not an object", kind.Value)
+		}
 		return Event{}, fmt.Errorf("bad message: %w", err)
 	}
 	if e.Type == "" {
