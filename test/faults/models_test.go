@@ -210,7 +210,8 @@ func TestModelsThatCannotBeAsked(t *testing.T) {
 		{"panic@versions", "^it died before it told its versions: exit status 2, panic: in a goroutine$", "", "exit status 2"},
 		{"message:20@list", "^its list of versions cannot be read: a message is longer than 1048576 bytes$", "", ""},
 		{"garbage:1000@list", "^its list of versions cannot be read: bad message: ", "", ""},
-		{fmt.Sprintf("versions:%d@list", sized(260_000, 5_000_000)), "^its list of versions is too long: more than 250000, or than 256 MiB$", "", ""},
+		{fmt.Sprintf("versions:%d@list", sized(260_000, 5_000_000)), "^its list of versions is too long: more than 250000, or than 64 MiB$", "", ""},
+		{"wide-versions:100@list", "^its list of versions is too long: more than 250000, or than 64 MiB$", "", ""},
 	}
 	p := newProject(t, "grace=1s")
 	var queue []string

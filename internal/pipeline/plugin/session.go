@@ -26,11 +26,11 @@ type Session struct {
 
 // What a model may tell is bounded, so that one that runs wild costs neither the memory nor the night.
 const (
-	maxWarnings = 50        // of one process
-	maxVersions = 250_000   // of one model,
-	maxList     = 256 << 20 // and how many bytes what they say
-	maxCodeMsgs = 1000      // of one process,
-	maxCodes    = 20_000    // and how many files they may name
+	maxWarnings = 50       // of one process
+	maxVersions = 250_000  // of one model,
+	maxList     = 64 << 20 // and how many bytes what they say
+	maxCodeMsgs = 1000     // of one process,
+	maxCodes    = 20_000   // and how many files they may name
 )
 
 // Warning passes text on to Warn.

@@ -33,29 +33,19 @@ func TestWarningsAreFew(t *testing.T) {
 }
 
 func TestListOfVersionsIsBounded(t *testing.T) {
-	wide := `{"type":"version","version":{"name":"v","params":{"x":"` + strings.Repeat("x", 1_000_000) + `"}}}`
-	narrow := `{"type":"version","version":{"name":"v"}}`
-	for _, c := range []struct {
-		line  string
-		most  int
-		times int
-	}{{wide, 300, 300}, {narrow, maxVersions + 1, maxVersions + 10}} {
-		r, w := io.Pipe()
-		go func() {
-			for range c.times {
-				if _, err := io.WriteString(w, c.line+"\n"); err != nil {
-					return
-				}
+	r, w := io.Pipe()
+	defer r.Close()
+	go func() {
+		for { // without an end
+			if _, err := io.WriteString(w, `{"type":"version","version":{"name":"v"}}`+"\n"); err != nil {
+				return
 			}
-			io.WriteString(w, `{"type":"listed"}`+"\n")
-		}()
-		s := NewSession(io.Discard, r)
-		versions := 0
-		_, err := s.List(func(wire.Version, string) { versions++ })
-		if err == nil || !strings.Contains(err.Error(), "its list of versions is too long") || versions > c.most {
-			t.Errorf("%d versions, %v", versions, err)
 		}
-		r.Close()
+	}()
+	versions := 0
+	_, err := NewSession(io.Discard, r).List(func(wire.Version, string) { versions++ })
+	if err == nil || !strings.Contains(err.Error(), "its list of versions is too long") || versions > maxVersions+1 {
+		t.Errorf("%d versions, %v", versions, err)
 	}
 }
 

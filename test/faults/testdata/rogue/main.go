@@ -203,6 +203,12 @@ var faults = map[string]func(n int, text string){
 			return fmt.Sprintf(`{"type":"version","version":{"name":"v%d","batch_size":1,"epochs":1,"dataloader":"none","params":{"i":%d}}}`, i, i)
 		})
 	},
+	"wide-versions": func(n int, _ string) {
+		wide := strings.Repeat("x", 1_000_000)
+		messages(n, func(i int) string {
+			return fmt.Sprintf(`{"type":"version","version":{"name":"v%d","batch_size":1,"epochs":1,"dataloader":"none","params":{"x":"%s"}}}`, i, wide)
+		})
+	},
 	"garbage": func(n int, _ string) {
 		messages(n, func(i int) string { return fmt.Sprintf("garbage %d \x1b[31m\xff", i) })
 	},
