@@ -35,6 +35,7 @@ type run struct {
 	began   time.Time     // the phase
 	trained time.Duration // how long the training took
 	end     *wire.Event   // the model's last word
+	summary struct{ model, data, run strings.Builder }
 }
 
 // newRun prepares a run, with the process that waits for one if there is any.
@@ -319,23 +320,13 @@ func (r *run) take(e wire.Event) {
 	case wire.Log:
 		r.talk.printed.log(e.Level, outputs.CleanLines(e.Message))
 	case wire.Summary:
-		add := func(to *string) {
-			switch {
-			case len(*to) > maxSummary:
-			case len(*to)+len(e.Message) > maxSummary:
-				*to = strings.TrimPrefix(*to+"\n"+cut(e.Message, max(0, maxSummary-len(*to))), "\n")
-				r.talk.Warning(fmt.Sprintf("its summary is longer than %d KiB; the rest is left out", maxSummary>>10))
-			default:
-				*to = strings.TrimPrefix(*to+"\n"+e.Message, "\n")
-			}
-		}
 		switch e.Source {
 		case "model":
-			add(&r.Summary.Model)
+			r.summarize(&r.summary.model, e.Message)
 		case "data":
-			add(&r.Summary.Data)
+			r.summarize(&r.summary.data, e.Message)
 		default:
-			add(&r.Summary.Run)
+			r.summarize(&r.summary.run, e.Message)
 		}
 	case wire.Result:
 		switch {
@@ -354,7 +345,22 @@ func (r *run) take(e wire.Event) {
 }
 
 // maxSummary is how many bytes each of the summaries of a run may have.
-const maxSummary = 64 << 10
+const maxSummary = 1 << 20
+
+// summarize adds text to a summary, as far as it may grow.
+func (r *run) summarize(to *strings.Builder, text string) {
+	room := maxSummary - to.Len()
+	if room <= 0 {
+		return
+	}
+	if len(text) > room {
+		r.talk.Warning(fmt.Sprintf("a summary is longer than %d MiB; the rest is left out", maxSummary>>20))
+	}
+	if to.Len() > 0 {
+		to.WriteByte('\n')
+	}
+	to.WriteString(cut(text, room))
+}
 
 // loaded takes in that the program has loaded files. One that has changed since its model told the versions is a script that
 // was edited meanwhile.
@@ -382,6 +388,7 @@ func (r *run) versionTold(v wire.Version, refused string) {
 // conclude sets status and failure: err is why the run could not begin, how what was done to it, exit how its process
 // ended.
 func (r *run) conclude(err error, how ending, exit Exit) {
+	r.Summary = outputs.Summary{Model: r.summary.model.String(), Data: r.summary.data.String(), Run: r.summary.run.String()}
 	said := wire.Event{}
 	if r.end != nil {
 		said = *r.end
