@@ -52,9 +52,10 @@ func block(run Run) string {
 		steps += fmt.Sprintf(", %d of them trained before", run.Steps.Before)
 	}
 	line("steps", steps)
-	line("training", FormatMetrics(run.Results[wire.SetTraining]))
-	line("train set", FormatMetrics(run.Results[wire.SetTrain]))
-	line("test set", FormatMetrics(run.Results[wire.SetTest]))
+	all := func(m map[string]wire.Float) string { return formatMetrics(m, slices.Sorted(maps.Keys(m))) }
+	line("training", all(run.Results[wire.SetTraining]))
+	line("train set", all(run.Results[wire.SetTrain]))
+	line("test set", all(run.Results[wire.SetTest]))
 	line("parameters", string(run.Parameters))
 	line("data", run.Data.Loader+fmt.Sprintf(", %d train samples, %d test samples", run.Data.TrainSamples, run.Data.TestSamples))
 	line("model dir", run.Dir)
@@ -63,10 +64,18 @@ func block(run Run) string {
 	return b.String()
 }
 
-// FormatMetrics writes metrics as "accuracy=0.9712 loss=0.0931", by name.
+// FormatMetrics writes metrics as "accuracy=0.9712 loss=0.0931", by name: the first hundred, which is what a line can show.
 func FormatMetrics(metrics map[string]wire.Float) string {
+	const most = 100
+	if len(metrics) <= most {
+		return formatMetrics(metrics, slices.Sorted(maps.Keys(metrics)))
+	}
+	return formatMetrics(metrics, slices.Sorted(maps.Keys(metrics))[:most]) + fmt.Sprintf(" and %d more", len(metrics)-most)
+}
+
+func formatMetrics(metrics map[string]wire.Float, names []string) string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(metrics)) {
+	for _, name := range names {
 		parts = append(parts, fmt.Sprintf("%s=%.4g", Clean(name), float64(metrics[name])))
 	}
 	return strings.Join(parts, " ")

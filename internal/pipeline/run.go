@@ -385,6 +385,9 @@ func (r *run) versionTold(v wire.Version, refused string) {
 	r.Data.Loader = now.DataLoader
 }
 
+// maxCause is how many bytes the reason may have that a model gives for its failure.
+const maxCause = 32 << 10
+
 // conclude sets status and failure: err is why the run could not begin, how what was done to it, exit how its process
 // ended.
 func (r *run) conclude(err error, how ending, exit Exit) {
@@ -423,7 +426,7 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 	case how.asked:
 		r.Status, *cause = outputs.Interrupted, "stopped by the user"
 	case said.Status == wire.Failed:
-		if *cause = said.Error; *cause == "" {
+		if *cause = cut(said.Error, maxCause); *cause == "" {
 			*cause = "it gave no reason"
 		}
 	case said.Status == wire.Interrupted:

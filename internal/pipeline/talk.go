@@ -172,7 +172,7 @@ func (t *talk) gaveUp(err error) *deathError {
 	death := &deathError{exit: exit, stderr: stderr}
 	switch {
 	case failed != nil:
-		death.what, death.trace = failed.Msg, failed.Trace
+		death.what, death.trace = cut(failed.Msg, maxCause), failed.Trace
 	case err == plugin.ErrNoModel && exit.OK():
 		death.what = "it is no model: it ended without a word of the plugin protocol (see docs/protocol.md)"
 	case err == plugin.ErrNoModel:

@@ -328,7 +328,7 @@ func TestFloods(t *testing.T) {
 		words = append(words, fmt.Sprintf("%s:%d", word, many))
 	}
 	words = append(words, fmt.Sprintf("metrics:%d", sized(200_000, 10_000_000)), fmt.Sprintf("log:%d", 2*mb), fmt.Sprintf("long-names:%d", sized(40, 1000)),
-		fmt.Sprintf("results:%d@finish", sized(4, 200)), "message:200", "unfinished:200", fmt.Sprintf("go-on:%d@end", many))
+		fmt.Sprintf("results:%d@finish", sized(4, 200)), "message:200", "unfinished:200", "long-cause", fmt.Sprintf("go-on:%d@end", many))
 	night := func(t *testing.T, words ...string) {
 		p := newProject(t, "grace=2m")
 		p.rogue("rogue", words...)
@@ -342,6 +342,10 @@ func TestFloods(t *testing.T) {
 				if r.Failure.Cause != "exit status 3 in train" {
 					t.Errorf("%s: %+v", word, r.Failure)
 				}
+			case word == "long-cause":
+				if n := len(r.Failure.Cause); r.Status != "failed" || n < 30_000 || n > 40_000 {
+					t.Errorf("%s: %s, a cause of %d bytes", word, r.Status, n)
+				}
 			case r.Status != "finished":
 				t.Errorf("%s: %s %+v", word, r.Status, r.Failure)
 			}
@@ -349,8 +353,8 @@ func TestFloods(t *testing.T) {
 				t.Errorf("%s: a summary of %d bytes", word, len(records["rogue/"+word].Summary.Model))
 			}
 		}
-		if n := c.stderr.Len(); n > 1<<20 {
-			t.Errorf("%d bytes on stderr", n)
+		if out, err := c.stdout.Len(), c.stderr.Len(); out+err > 1<<20 {
+			t.Errorf("%d bytes on stdout, %d on stderr", out, err)
 		}
 		if c.peak > 64<<10 {
 			t.Errorf("peak %d kB", c.peak)

@@ -272,6 +272,10 @@ var faults = map[string]func(n int, text string){
 		say(`{"type":"summary","message":%s1%s}`, strings.Repeat("[", n), strings.Repeat("]", n))
 		say("%s%s", strings.Repeat(`{"a":`, n), strings.Repeat("}", n))
 	},
+	"long-cause": func(int, string) {
+		say(`{"type":"end","status":"failed","error":"%s"}`, strings.Repeat("no! ", 250_000))
+		os.Exit(1)
+	},
 	"end-twice": func(int, string) {
 		say(`{"type":"end","status":"finished"}`)
 		say(`{"type":"end","status":"failed","error":"no, it has not"}`)
