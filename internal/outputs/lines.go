@@ -20,8 +20,12 @@ func Clean(s string) string {
 	if plain(s) {
 		return s
 	}
-	s = escapes.ReplaceAllString(s, "")
+	if strings.IndexByte(s, '\x1b') >= 0 {
+		s = escapes.ReplaceAllString(s, "")
+	}
+	const hex = "0123456789abcdef"
 	var b strings.Builder
+	b.Grow(len(s))
 	for _, r := range s {
 		switch {
 		case r == '\t':
@@ -31,7 +35,9 @@ func Clean(s string) string {
 		case r == '\r':
 			b.WriteString(`\r`)
 		case r < 0x100 && unicode.IsControl(r):
-			fmt.Fprintf(&b, `\x%02x`, r)
+			b.WriteString(`\x`)
+			b.WriteByte(hex[r>>4])
+			b.WriteByte(hex[r&15])
 		case unicode.Is(unicode.Bidi_Control, r), unicode.In(r, unicode.Zl, unicode.Zp):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
