@@ -6,6 +6,7 @@ was edited within a second of the last run would run as it was. What was compile
 import marshal
 import os
 import sys
+from _io import open
 from _frozen_importlib import ModuleSpec  # what importlib.machinery has, without the cost of importing it
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 
@@ -176,10 +177,13 @@ def scan():
         watch(os.path.dirname(os.path.abspath(script)))
     for path in modules():
         if path not in _loaded:
-            path = os.path.abspath(path)
-            if path not in _loaded and is_own(path) and os.path.isfile(path):
-                with open(path, "rb") as file:
-                    _loaded[path] = sha256(file.read()).hexdigest()[:16]
+            try:
+                path = os.path.abspath(path)
+                if path not in _loaded and is_own(path) and os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        _loaded[path] = sha256(file.read()).hexdigest()[:16]
+            except OSError:  # the file, or the current folder, is gone
+                pass
     return sorted(_loaded)
 
 

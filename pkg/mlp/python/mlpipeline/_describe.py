@@ -79,9 +79,14 @@ def number(value):
         return None
 
 
-def plain(value, around=()):
+def plain(value, around=(), left=None):
     """value as JSON can hold it, the same at each start: without addresses, and sets in an order. around are the ids of the
-    values that it is in."""
+    values that it is in, left how many values more are looked at: of more there would be too many bytes anyway, and in
+    objects that hold one another there are more than anybody can wait for."""
+    left = left or [_MAX_PARAMS]
+    left[0] -= 1
+    if left[0] < 0:
+        return ""
     if value is None or isinstance(value, (bool, float, str)):
         return value
     if isinstance(value, int):
@@ -90,11 +95,11 @@ def plain(value, around=()):
         return type_name(value)
     around += (id(value),)
     if isinstance(value, dict):
-        return {_key(k): plain(v, around) for k, v in value.items()}
+        return {_key(k): plain(v, around, left) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v, around) for v in value]
+        return [plain(v, around, left) for v in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(_key(plain(v, around)) for v in value)
+        return sorted(_key(plain(v, around, left)) for v in value)
     try:
         return _host.as_float(value) if number(value) is None else number(value)
     except Exception:  # no number

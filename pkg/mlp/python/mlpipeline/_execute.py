@@ -26,6 +26,7 @@ class Execution:
         self.dir = command["dir"]
         self.clean = command.get("clean", False)
         self.where = ""  # the hook that runs
+        self.returned = False  # evaluate_model has returned something to record
 
     def run(self):
         model, loader = self.model, self.loader
@@ -59,6 +60,9 @@ class Execution:
         mode = {"mode": TEST} if takes(loader.get_train_input, "mode") else {}
         self.evaluate("train", train_samples, lambda: self.call(loader, "get_train_input", **mode))
         self.evaluate("test", test_samples, lambda: self.call(loader, "get_test_input"))
+
+        if not self.returned:
+            _host.log("warn", "evaluate_model returned no results: it returns a dict of numbers, a number or a MetricContainer that was updated")
 
         own = None
         if hasattr(loader, "get_dataloader_summery"):
@@ -132,12 +136,14 @@ class Execution:
             output = self.call(self.model, "evaluate_model", inputs, steps=steps)
         else:
             output = self.call(self.model, "evaluate_model", inputs, steps)
-        self.result(data, data + " set", output)
+        if self.result(data, data + " set", output):
+            self.returned = True
 
     def result(self, data, label, output):
-        """Tells what training or an evaluation returned: numbers are metrics, anything else is text."""
+        """Tells what training or an evaluation returned: numbers are metrics, anything else is text. It reports whether there
+        were numbers, or a text that was meant to be one."""
         if output is None:
-            return
+            return False
         metrics, rest = _metrics(output)
         if metrics:
             _host.put("result", set=data, metrics=metrics)
@@ -146,8 +152,11 @@ class Execution:
             text = "%s:%s%s" % (label, "\n" if "\n" in text else " ", text)
             self.summarize("run", text)
             _host.log("info", text)
+        return bool(metrics) or isinstance(rest, str)
 
     def summarize(self, source, text):
+        if len(text) > _host.MAX_SUMMARY:
+            text = "%s\n... (%d characters more)" % (text[:_host.MAX_SUMMARY], len(text) - _host.MAX_SUMMARY)
         lines = [line.rstrip() for line in text.expandtabs().strip("\n").splitlines()]
         margin = min([len(line) - len(line.lstrip()) for line in lines if line], default=0)
         text = "\n".join(line[margin:] for line in lines).rstrip()
@@ -214,9 +223,13 @@ def _metrics(output):
     if not isinstance(output, dict):
         value = _metric(output)
         return ({}, output) if value is None else ({"result": value}, None)
-    metrics = {str(k)[:_host.MAX_NAME]: _metric(v) for k, v in output.items()}
-    rest = {k: v for k, v in output.items() if metrics[str(k)[:_host.MAX_NAME]] is None}
+    metrics = {_name(k): _metric(v) for k, v in output.items()}
+    rest = {k: v for k, v in output.items() if metrics[_name(k)] is None}
     return {k: v for k, v in metrics.items() if v is not None}, rest or None
+
+
+def _name(key):
+    return _host.printable(str(key))[:_host.MAX_NAME]
 
 
 def _metric(value):

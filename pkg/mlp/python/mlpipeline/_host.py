@@ -5,6 +5,7 @@ version of every model, so that json, signal and hashlib are kept out.
 """
 import os
 import sys
+from _io import open
 from _json import encode_basestring_ascii as quote
 from time import sleep, time
 
@@ -16,6 +17,7 @@ IDLE, LAG = 0.002, 0.01
 # The longest text in one message, in characters: at 12 bytes each it stays below the megabyte of the protocol.
 MAX_TEXT = 80_000
 MAX_NAME = 1000
+MAX_SUMMARY = 1_000_000
 MAX_MESSAGE = 1 << 20
 
 _out = None  # the buffered descriptor; None when no pipeline listens
@@ -47,6 +49,10 @@ def connect(hello):
         _descriptor = EVENTS
         os.set_inheritable(EVENTS, False)
     _out = open(_descriptor, "wb", buffering=65536, closefd=False)
+    # What a script prints never fails for the characters in it: an odd file name, or any in a locale of few.
+    for stream in sys.stdout, sys.stderr:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     send("hello", protocol=1, sdk=hello)
 
 
@@ -168,8 +174,8 @@ def metric(name, step, value):
 
 
 def _start(name):
-    name = str(name)
-    if not 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME:
+    name = printable(str(name))
+    if not 0 < len(name.encode()) <= MAX_NAME:
         if "" not in _starts:
             _starts[""] = ""
             log("warn", "a metric is ignored: its name has %d characters; it must have 1 to %d bytes" % (len(name), MAX_NAME))
@@ -182,9 +188,13 @@ def _wake():
     global _ticker
     import _thread
     if _ticker is None:
-        _ticker = _thread.allocate_lock()
-        _ticker.acquire()
-        _thread.start_new_thread(_tick, (_ticker,))
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        try:
+            _thread.start_new_thread(_tick, (lock,))
+        except RuntimeError:  # a limit of processes, or of memory
+            return flush()
+        _ticker = lock
     if _ticker.locked():
         _ticker.release()
 
@@ -214,11 +224,11 @@ def log(level, message):
             import re
             text = re.sub("\x1b\\[[0-9;]*m", "", text)
         if sys.stdout is not None:
-            sys.stdout.write(_line(text))
+            sys.stdout.write(printable(text) + "\n")
         return
     if level == "info":  # printed, it keeps its place among what the script prints
         try:
-            sys.__stdout__.write(_line(text))
+            sys.__stdout__.write(printable(text) + "\n")
             return
         except (AttributeError, OSError, ValueError):  # there is no output any more
             pass
@@ -226,9 +236,9 @@ def log(level, message):
         send("log", level=level, message=text[i:i + MAX_TEXT])
 
 
-def _line(text):
-    """text as it can be printed: a lone surrogate, of an odd file name, cannot."""
-    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+def printable(text):
+    """text as it can be told and printed: a lone surrogate, of an odd file name, cannot."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def begin(phase, prefix="", **fields):

@@ -180,5 +180,5 @@ class MetricContainer(dict):
 
     def _results(self):
         """The averages of the metrics that were updated, by name: what evaluate_model means by returning the container."""
-        return {str(name): float(metric.avg() if metric.count else metric.avg_epoc())
+        return {_host.printable(str(name))[:_host.MAX_NAME]: float(metric.avg() if metric.count else metric.avg_epoc())
                 for name, metric in self.items() if metric.count or metric.epoc_count}

@@ -3,14 +3,17 @@ import _signal  # what signal is made of, without enum
 import faulthandler
 import os
 import sys
+from _io import open
 from _json import make_scanner
+from os import _exit, getpid  # as they are before the script replaces something
 
 from mlpipeline import _code, _describe, _execute, _host
 
 COMMANDS = 3
 
-_owner = os.getpid()
+_owner = getpid()
 _stopping = False  # SIGTERM has come
+_place = ""  # where the script was then
 _over = False  # the last word is said
 _asked = None  # the last command: descriptor 3 is closed
 
@@ -44,21 +47,36 @@ def main(models_dir, name, cache=None):
         except KeyboardInterrupt:
             if not _stopping:
                 raise
-            _tell(status="interrupted")
+            _tell(status="interrupted", trace=_place)
             status = 0
     except BaseException as error:
-        if os.getpid() != _owner:
+        if getpid() != _owner:
             raise
         _fail(error, "")
     _leave(status)
 
 
 def _stop(signum, frame):
-    global _stopping
-    if not _stopping and not _over:
-        _stopping = True
+    first = not _stopping
+    _note(frame)
+    if first and not _over:
         raise KeyboardInterrupt
+
+
+def _note(frame):
+    """Notes that the script is to stop, and where it is: if it was its time that was over, that is where it hung."""
+    global _stopping, _place
+    if _stopping:
+        return
     _stopping = True
+    lines = []
+    while frame is not None and len(lines) < 100:
+        code = frame.f_code
+        if not code.co_filename.startswith(_code.PACKAGE):
+            lines.append('  File "%s", line %s, in %s\n' % (code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    if lines:
+        _place = ("When it was asked to stop (most recent call last):\n" + "".join(reversed(lines)))[:_host.MAX_TEXT]
 
 
 _set_handler, _get_handler = _signal.signal, _signal.getsignal
@@ -70,8 +88,7 @@ def _signal_signal(number, handler):
         own = handler
 
         def handler(signum, frame):
-            global _stopping
-            _stopping = True
+            _note(frame)
             own(signum, frame)
         handler.__wrapped__ = own
     old = _set_handler(number, handler)
@@ -115,17 +132,17 @@ def _serve(models_dir, name, cache):
     try:
         model = _load(script, name)
     except BaseException as error:
-        if os.getpid() != _owner:
+        if getpid() != _owner:
             raise
         if _stopping:
             raise _interrupted(error)
         _fail(error, "import")
         return 1
-    if os.getpid() != _owner:  # the script has forked, and does not end its child
+    if getpid() != _owner:  # the script has forked, and does not end its child
         return 0
     versions = {}
     for key, version in model.versions.versions.items():
-        versions.setdefault(str(key) if key is not None else "", version)
+        versions.setdefault(_host.printable(str(key)) if key is not None else "", version)
     commands = open(COMMANDS, "rb", closefd=False)
     listed = False
     while True:
@@ -178,13 +195,13 @@ def _run(model, versions, command, listed):
     try:
         execution.run()
     except BaseException as error:
-        if os.getpid() != _owner:
+        if getpid() != _owner:
             raise
         if _stopping:
             raise _interrupted(error)
         _fail(error, execution.where)
         return 1
-    if os.getpid() == _owner:
+    if getpid() == _owner:
         _tell(status="finished")
     return 0
 
@@ -195,7 +212,10 @@ def _tell_version(name, version, places):
     except Exception as error:  # of a parameter that does not want to be looked at
         from mlpipeline import _failure
         told = {"version": {"name": name}, "error": "its parameters cannot be told: " + _failure.line(error)}
-    _host.put("version", **told)
+    try:
+        _host.put("version", **told)
+    except ValueError as error:  # it is too long
+        _host.put("version", version={"name": name[:_host.MAX_NAME]}, error="it cannot be told: %s" % error)
 
 
 def _interrupted(error):
@@ -210,7 +230,10 @@ def _tell(**end):
     """Says the last word, after what was loaded since the first."""
     global _over
     _over = True
-    _tell_code()
+    try:
+        _tell_code()
+    except Exception as error:  # whatever the script has done to Python
+        _host.put("log", level="warn", message="what it has loaded cannot be told: %s" % type(error).__name__)
     _host.send("end", **end)
 
 
@@ -230,43 +253,62 @@ def _fail(error, where):
         except RuntimeError:  # it is executing
             pass
         tb = tb.tb_next
-    from mlpipeline import _failure
-    _tell(status="failed", error=(where + ": " if where else "") + _failure.line(error), trace=_failure.trace(error))
+    try:
+        from mlpipeline import _failure
+        line, trace = _failure.line(error), _failure.trace(error)
+    except BaseException:  # there are no more files, or the script has cleared sys.modules
+        line, trace = type(error).__name__, ""
+        try:
+            line += ": " + str(error)[:2000]
+        except BaseException:
+            pass
+    _tell(status="failed", error=(where + ": " if where else "") + line, trace=trace)
 
 
 def _leave(status):
     """Ends the process as the interpreter does, but for the destruction of what is left, which takes long."""
-    if os.getpid() != _owner:
+    if getpid() != _owner:
         sys.exit(status)
+    for leave in _run_exit_functions, _drop_script, _flush_files:
+        try:
+            leave()
+        except BaseException as error:
+            try:
+                sys.excepthook(type(error), error, error.__traceback__)
+            except BaseException:  # of a hook of the script's own
+                pass
+    _exit(status)
+
+
+def _run_exit_functions():
     import atexit
     threading = sys.modules.get("threading")
-    try:
-        if threading is not None:
-            threading._shutdown()
-        atexit._run_exitfuncs()
-    except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    try:
-        _drop_script()
-        _flush_files()
-    finally:
-        os._exit(status)
+    if threading is not None:
+        threading._shutdown()
+    atexit._run_exitfuncs()
 
 
 def _drop_script():
     """Lets go of what the script's modules hold, as the end of the interpreter would: files are closed, temporary ones removed.
-    Not while a thread may need it."""
+    Objects go first, what came last before what came first: a __del__ may need functions, modules and constants. Not while a
+    thread may need it."""
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         return
     modules = _code.modules()
-    for path in reversed(list(_code.loaded())):
-        modules.get(path, {}).clear()
+    all_names = [modules[path] for path in _code.loaded() if path in modules]
+    for names in all_names:
+        for name in reversed(list(names)):
+            if not callable(names.get(name)) and not isinstance(names.get(name), (type(sys), str, int, float)):
+                names.pop(name, None)
+    for names in all_names:
+        names.clear()
 
 
 def _flush_files():
     """Writes what open files still hold in their buffers. What wraps another file comes before it."""
     import gc
+    gc.unfreeze()  # what a script has frozen is not among the objects
     from _io import BufferedRandom, BufferedWriter, FileIO, TextIOWrapper, _IOBase
 
     def depth(file):

@@ -523,7 +523,7 @@ class ExecutionTest(RunTest):
         class Keeps(Recorder):
             clean_model_dir = Model.clean_model_dir
         self.run_(self.model(Keeps, allow_delete_model_dir=True), clean=True)
-        self.assertEqual(self.logged(), [("info", "nothing is deleted: clean_model_dir is not implemented")])
+        self.assertEqual(self.logged()[:-1], [("info", "nothing is deleted: clean_model_dir is not implemented")])
 
     def test_a_hook_without_exec_mode(self):
         class Old(Recorder):
@@ -565,11 +565,11 @@ class ExecutionTest(RunTest):
             self.assertEqual(self.trains(trained), (4, 0, 4))
         for trained in 3, 3.0, Scalar(3), Tensor(3.0):
             self.assertEqual(self.trains(trained), (1, 3, 4))
-        self.assertEqual(self.logged(), [])
+        self.assertEqual(self.logged(), [NO_RESULTS])
 
     def test_all_steps_are_trained(self):
         self.assertEqual(self.trains(4), (None, 4, 4))
-        self.assertEqual(self.logged(), [("info", "all 4 steps are trained; training is skipped")])
+        self.assertEqual(self.logged()[:-1], [("info", "all 4 steps are trained; training is skipped")])
         self.assertEqual([call[0] for call in self.calls].count("evaluate_model"), 2)
 
     def test_trained_steps_out_of_range(self):
@@ -658,6 +658,9 @@ class ExecutionTest(RunTest):
         self.assertEqual([call[0] for call in progress.call_args_list], [(4,)])
 
 
+NO_RESULTS = ("warn", "evaluate_model returned no results: it returns a dict of numbers, a number or a MetricContainer that was updated")
+
+
 class ResultTest(RunTest):
     def results(self, output):
         self.forget()
@@ -703,7 +706,7 @@ class ResultTest(RunTest):
             self.assertEqual(self.results(output), [])
             [summary] = self.told("summary")
             self.assertEqual(summary, {"source": "run", "message": "test set: %s" % (output,)})
-            self.assertEqual(self.logged(), [("info", "test set: %s" % (output,))])
+            self.assertEqual(self.logged(), [("info", "test set: %s" % (output,))] + [NO_RESULTS] * (output != "fine"))
 
     def test_a_result_without_a_text(self):
         class Broken:
@@ -712,9 +715,22 @@ class ResultTest(RunTest):
         self.assertEqual(self.results(Broken()), [])
 
     def test_nothing_is_no_result(self):
-        for output in None, {}:
+        for output in None, {}, MetricContainer(["never"]):
             self.assertEqual(self.results(output), [])
-            self.assertEqual((self.told("summary"), self.logged()), ([], []))
+            self.assertEqual((self.told("summary"), self.logged()), ([], [NO_RESULTS]))
+
+    def test_a_warning_of_no_results_comes_once(self):
+        self.assertEqual(self.results({"loss": 1}), [("test", {"loss": 1.0})])
+        self.assertEqual(self.logged(), [])  # although the other evaluation returned nothing
+
+    def test_a_long_text_is_cut(self):
+        self.results("x" * 3_000_000)
+        text = "".join(fields["message"] for fields in self.told("summary"))
+        self.assertLess(len(text), 1_001_000)
+        self.assertRegex(text, r"xxx\n\.\.\. \(20000\d\d characters more\)$")
+
+    def test_names_that_cannot_be_printed(self):
+        self.assertEqual(self.results({"\ud800": 1, "\udcff": 2}), [("test", {"\\ud800": 1.0, "\\udcff": 2.0})])
 
     def test_results_of_each_set(self):
         model = self.model()

@@ -327,7 +327,7 @@ Own.train_model = train
 '''
         events, _, _ = self.converse(script, RUN)
         metrics = [(event["name"], event["step"], event["value"]) for event in events if event["type"] == "metric"]
-        self.assertEqual(metrics, [("a\n\u20ac\ud800", 1, value) for value in ("NaN", "Infinity", "-Infinity", 1.0, 1e300)] + [("5", 1, 1.0)])
+        self.assertEqual(metrics, [("a\n\u20ac\\ud800", 1, value) for value in ("NaN", "Infinity", "-Infinity", 1.0, 1e300)] + [("5", 1, 1.0)])
         self.assertEqual(len([event for event in events if event["type"] == "log" and event["level"] == "warn"]), 1)
 
     def test_a_long_message_comes_in_parts(self):
@@ -356,7 +356,9 @@ def wait():
             printed += line
         process.send_signal(signal.SIGTERM)
         out, rest = process.communicate(timeout=60)
-        return strict(out.splitlines()[-1]), rest.decode(), process.returncode
+        end = strict(out.splitlines()[-1])
+        self.assertRegex(end.pop("trace"), r'^When it was asked to stop \(most recent call last\):\n  File ".*m\.py", line \d+, in train\n')
+        return end, rest.decode(), process.returncode
 
     def test_stop(self):
         end, printed, status = self.stopped("    try:\n        print('ready')\n        wait()\n    finally:\n        print('saved')")
@@ -374,6 +376,96 @@ def wait():
     def test_an_interrupt_of_the_scripts_own(self):
         end, _ = self.end(SCRIPT + "\ndef stop(*_): raise KeyboardInterrupt\nOwn.train_model = stop\n")
         self.assertEqual((end["status"], end["error"]), ("failed", "train_model: KeyboardInterrupt"))
+
+    def trains(self, body, **kwargs):
+        """The last word of a run in which training does what body does, and what it prints."""
+        script = SCRIPT + "\ndef train(self, data, steps):\n" + "".join("    %s\n" % line for line in body.splitlines())
+        events, printed, status = self.converse(script + "Own.train_model = train\n", RUN, **kwargs)
+        self.assertEqual((events[0]["type"], events[-1]["type"], status), ("hello", "end", events[-1]["status"] != "finished"))
+        return events[-1], printed
+
+    def test_what_a_script_prints_is_printed_whatever_it_is(self):
+        self.assertEqual(self.trains("print('a \\ud800 \\u20ac'); sys.stderr.write('b \\ud800\\n')"), (
+            {"type": "end", "status": "finished"}, "setup m.py one %s Train\na \\ud800 \u20ac\nb \\ud800\n" % DIR))
+
+    def test_a_script_that_replaces_what_python_is_made_of(self):
+        for damage in (
+                "import builtins; builtins.open = builtins.print = bad; sys.stdout = sys.__stdout__ = sys.excepthook = None",
+                "import time; os.getpid = os._exit = os.path.abspath = os.path.isfile = os.path.join = time.time = bad",
+                "import threading; threading.active_count = threading._shutdown = bad; sys.excepthook = bad",
+                "sys.modules.clear(); sys.path.clear(); os.environ.clear()",
+                "sys.setrecursionlimit(60)",
+                "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))",
+                "import tempfile; os.chdir(tempfile.mkdtemp()); os.rmdir(os.getcwd()); sys.modules['relative'] = type(sys)('x'); "
+                "sys.modules['relative'].__file__ = 'x.py'"):
+            body = "def bad(*args): raise RuntimeError('replaced')\n" + damage
+            self.assertEqual(self.trains(body)[0], {"type": "end", "status": "finished"}, damage)
+            end, _ = self.trains(body + "\nraise ValueError('of the script')")
+            self.assertEqual((end["status"], end["error"]), ("failed", "train_model: ValueError: of the script"), damage)
+
+    def test_an_exception_that_cannot_be_told(self):
+        for error in (
+                "class Bad(Exception):\n    __module__ = None\n    def __str__(self): raise KeyboardInterrupt\nraise Bad",
+                "class Bad:\n    def __repr__(self): raise KeyboardInterrupt\nsys.exit(Bad())"):
+            end, _ = self.trains(error)
+            self.assertEqual(end["status"], "failed")
+            self.assertRegex(end["error"], r"^train_model: .*: \(its text cannot be told\)$")
+
+    def test_an_exception_with_very_many_causes(self):
+        end, _ = self.trains("error = None\nfor i in range(5000):\n    new = ValueError(i)\n    new.__cause__ = error\n    error = new\nraise error")
+        self.assertEqual(end["error"], "train_model: ValueError: 4999")
+        self.assertRegex(end["trace"], r"m\.py")
+        self.assertNotIn("_execute.py", end["trace"])
+
+    def test_metrics_without_a_thread_that_writes_them(self):
+        script = SCRIPT + """
+import _thread
+def bad(*args): raise RuntimeError("can't start new thread")
+def train(self, data, steps):
+    _thread.start_new_thread = bad
+    for step in range(1000):
+        log_metric("loss", 1, step)
+Own.train_model = train
+"""
+        events, _, _ = self.converse(script, RUN)
+        self.assertEqual([event["step"] for event in events if event["type"] == "metric"], list(range(1000)))
+        self.assertEqual(events[-1]["status"], "finished")
+
+    def test_what_is_written_at_the_end(self):
+        end, _ = self.trains("import gc\nglobal file\nfile = open('frozen', 'w')\nfile.write('text')\ngc.freeze()\ngc.disable()")
+        self.assertEqual(end["status"], "finished")
+        with open(os.path.join(self.models, "..", "frozen")) as file:
+            self.assertEqual(file.read(), "text")
+
+    def test_the_destruction_of_what_a_script_holds(self):
+        self.write("tools.py", "import json\ndef text(): return json.dumps([1])\n")
+        script = "import tools\n" + SCRIPT + """
+class Del:
+    def __del__(self): print("deleted", helping(), tools.text(), Own.__name__)
+def helping(): return os.sep
+v.kept = Del()
+"""
+        _, printed, status = self.converse(script, RUN)
+        self.assertIn("deleted / [1] Own\n", printed)
+        self.assertEqual(status, 0)
+
+    def test_names_that_cannot_be_told(self):
+        script = SCRIPT + 'v.addV("odd \\udcff")\nv.addV("long " * 300000)\nv.addV("x", custom_paramters={"y" * 300000: 1})\n'
+        events, _, _ = self.converse(script, {"type": "list"}, dict(RUN, version="odd \\udcff"))
+        versions = [(event["version"]["name"][:8], "error" in event) for event in events if event["type"] == "version"]
+        self.assertEqual(versions[2:], [("odd \\udc", False), ("long lon", True), ("x", False)])
+        self.assertEqual(events[-1], {"type": "end", "status": "finished"})
+
+    def test_parameters_that_hold_one_another(self):
+        script = SCRIPT + """
+nodes = [{} for _ in range(30)]
+for node in nodes:
+    node.update(enumerate(nodes))
+v.addV("graph", custom_paramters={"nodes": nodes})
+"""
+        events, _, _ = self.converse(script, {"type": "list"})
+        [graph] = [event for event in events if event.get("version", {}).get("name") == "graph"]
+        self.assertEqual(graph["error"], "its parameters are longer than 500000 bytes")
 
     def test_by_hand(self):
         environment = {k: v for k, v in os.environ.items() if k != "MLPIPELINE_PROTOCOL"}
