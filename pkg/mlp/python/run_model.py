@@ -18,8 +18,10 @@ def refuse():
 
 # A process that multiprocessing has spawned imports this file too.
 if __name__ == "__mp_main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # before a mlpipeline.py of the user's
     from mlpipeline import _code
 
+    del sys.path[0]
     _code.watch_again()
 if __name__ == "__main__":
     if "MLPIPELINE_PROTOCOL" not in os.environ:

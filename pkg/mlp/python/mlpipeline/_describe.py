@@ -6,7 +6,7 @@ from mlpipeline import _code, _host
 
 def places(versions):
     """The place in which each value of ORDER comes: the protocol knows whole numbers, and a script may order by any."""
-    orders = {number(version.get("order")) for version in versions.values()} - {None}
+    orders = {number(version.get("order")) for version in versions.values() if isinstance(version, dict)} - {None}
     if all(type(order) is int for order in orders):
         return {}
     return {order: place for place, order in enumerate(sorted(orders))}
@@ -44,25 +44,32 @@ def describe(name, version, places={}):
     suffix = version.get("model_dir_suffix")
     if suffix is not None and str(suffix):
         told["model_dir_suffix"] = str(suffix).replace("/", "_").replace("\\", "_")
-    params = {_key(k): plain(v) for k, v in version.items() if k not in _OWN and (v is not None or k not in _OPTIONAL)}
-    params.update(fractions)
+    params = {k: v for k, v in version.items() if k not in _OWN and (v is not None or k not in _OPTIONAL)}
     rate = version.get("learning_rate")
     if rate is not None:
         try:
             told["learning_rate"] = _host.as_float(rate)
         except (TypeError, ValueError, OverflowError):
-            params["learning_rate"] = plain(rate)  # a schedule
-    if params:
-        told["params"] = params
-    if len(_host.encode(params)) > _MAX_PARAMS:
-        del told["params"]
-        problem = problem or "its parameters are longer than %d bytes" % _MAX_PARAMS
+            params["learning_rate"] = rate  # a schedule
+    if params or fractions:
+        try:
+            params = {_key(k): plain(v) for k, v in params.items()}
+            params.update(fractions)
+            if len(_host.encode(params)) > _MAX_PARAMS:
+                raise _TooLong
+            told["params"] = params
+        except _TooLong:
+            problem = problem or "its parameters are longer than %d bytes" % _MAX_PARAMS
     return dict({"version": told}, **({"error": problem} if problem else {}))
 
 
 _OWN = {"name", "dataloader", "batch_size", "epoc_count", "learning_rate", "model_dir_suffix", "order"}
 _OPTIONAL = {"hooks", "use_all_classes", "classes_count", "classes_offset"}
 _MAX_PARAMS = 500_000
+
+
+class _TooLong(Exception):
+    pass
 
 
 def type_name(value):
@@ -81,12 +88,12 @@ def number(value):
 
 def plain(value, around=(), left=None):
     """value as JSON can hold it, the same at each start: without addresses, and sets in an order. around are the ids of the
-    values that it is in, left how many values more are looked at: of more there would be too many bytes anyway, and in
-    objects that hold one another there are more than anybody can wait for."""
-    left = left or [_MAX_PARAMS]
+    values that it is in, left how many more are looked at before it is _TooLong: each takes two bytes at least, and of
+    objects that hold one another there is no end."""
+    left = left or [_MAX_PARAMS // 2]
     left[0] -= 1
     if left[0] < 0:
-        return ""
+        raise _TooLong
     if value is None or isinstance(value, (bool, float, str)):
         return value
     if isinstance(value, int):

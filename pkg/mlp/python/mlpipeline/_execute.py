@@ -81,6 +81,10 @@ class Execution:
         result = getattr(owner, hook)(*args, **kwargs)
         if self.stopping():
             raise KeyboardInterrupt
+        if hook in ("pre_execution_hook", "train_model"):
+            kind = type(result).__name__
+            if kind in ("coroutine", "generator", "async_generator") and result.__name__ == hook:
+                raise Failure("%s is %s: nothing of it has run" % (hook, "a generator (it has a yield)" if kind == "generator" else "async"))
         return result
 
     @staticmethod

@@ -215,7 +215,7 @@ def _tell_version(name, version, places):
     try:
         _host.put("version", **told)
     except ValueError as error:  # it is too long
-        _host.put("version", version={"name": name[:_host.MAX_NAME]}, error="it cannot be told: %s" % error)
+        _host.put("version", version={"name": name[:100]}, error="it cannot be told: %s" % error)
 
 
 def _interrupted(error):

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import unittest
+import warnings
 from decimal import Decimal
 from fractions import Fraction
 from unittest import mock
@@ -524,6 +525,19 @@ class ExecutionTest(RunTest):
             clean_model_dir = Model.clean_model_dir
         self.run_(self.model(Keeps, allow_delete_model_dir=True), clean=True)
         self.assertEqual(self.logged()[:-1], [("info", "nothing is deleted: clean_model_dir is not implemented")])
+
+    def test_a_hook_that_does_not_run_when_it_is_called(self):
+        class Yields(Recorder):
+            def train_model(self, input_fn, steps): yield
+        with self.assertRaisesRegex(_execute.Failure, r"^train_model is a generator \(it has a yield\): nothing of it has run$"):
+            self.run_(self.model(Yields))
+
+        class Async(Recorder):
+            async def pre_execution_hook(self, version, model_dir): pass
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it was never awaited
+            with self.assertRaisesRegex(_execute.Failure, "^pre_execution_hook is async: nothing of it has run$"):
+                self.run_(self.model(Async))
 
     def test_a_hook_without_exec_mode(self):
         class Old(Recorder):

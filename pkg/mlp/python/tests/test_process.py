@@ -256,6 +256,24 @@ Own.train_model = train_model
             self.assertEqual([event for event in events if event["type"] == "metric"], [])
             self.assertEqual((events[-1], status), ({"type": "end", "status": "finished"}, 0))
 
+    def test_modules_of_the_project_with_names_of_others(self):
+        for name in "mlpipeline", "json", "traceback", "linecache", "contextlib":
+            self.write(name + ".py", "raise RuntimeError('of the project')\n")
+        self.write("work.py", "from mlpipeline.utils import log\ndef work(x): return x\n")
+        for method in "spawn", "forkserver":
+            script = "import work\n" + SCRIPT + """
+def train(self, data, steps):
+    import multiprocessing
+    process = multiprocessing.get_context(%r).Process(target=work.work, args=(1,))
+    process.start()
+    process.join()
+    raise ValueError(process.exitcode)
+Own.train_model = train
+""" % method
+            events, printed, _ = self.converse(script, RUN)
+            self.assertEqual(events[-1]["error"], "train_model: ValueError: 0", printed)
+            self.assertRegex(events[-1]["trace"], r"m\.py.* in train\n    raise ValueError\(process.exitcode\)")
+
     def test_many_metrics(self):
         script = SCRIPT + "\ndef train(self, data, steps):\n    for i in range(20000):\n        log_metric('loss', i / 7, i)\nOwn.train_model = train\n"
         events, _, _ = self.converse(script, RUN)
