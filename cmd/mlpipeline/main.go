@@ -33,9 +33,13 @@ func run(args []string, stdout, stderr *os.File) int {
 	app := &app{stdout: stdout, stderr: stderr}
 	root := newRoot(app)
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	help := &helpWriter{w: stdout}
+	root.SetOut(help)
 	root.SetErr(stderr)
 	err := root.Execute()
+	if err == nil {
+		err = help.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -44,6 +48,20 @@ func run(args []string, stdout, stderr *os.File) int {
 		return int(status)
 	}
 	return explain(err, stderr)
+}
+
+// A helpWriter remembers the error that cobra does not look at when it prints help.
+type helpWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (h *helpWriter) Write(p []byte) (int, error) {
+	n, err := h.w.Write(p)
+	if h.err == nil {
+		h.err = err
+	}
+	return n, err
 }
 
 // An app is what the commands share.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -67,16 +66,21 @@ func runPipeline(app *app, opts options) (err error) {
 		p.Jobs = project.Jobs
 	}
 	if opts.run && !opts.dryRun {
-		lock, err := p.Folder.Lock(holder(p.User))
-		if err != nil {
-			return err
+		lock, lerr := p.Folder.Lock(holder(p.User))
+		if lerr != nil {
+			return unrecordable(lerr)
 		}
 		defer lock.Close()
 		if !opts.noLog {
 			if p.Recorder, err = p.Folder.OpenRecorder(); err != nil {
-				return err
+				return unrecordable(err)
 			}
-			defer func() { err = errors.Join(err, p.Recorder.Close()) }()
+			p.Recorder.Held = lock
+			defer func() {
+				if cerr := p.Recorder.Close(); cerr != nil && (err == nil || err == statusError(exitFailed)) {
+					err = fmt.Errorf("results are recorded, but not all else: %w", cerr)
+				}
+			}()
 		}
 	}
 	if opts.run && opts.history {
@@ -97,10 +101,18 @@ func runPipeline(app *app, opts options) (err error) {
 		summary, err = p.Run()
 	}
 	lost := screen.close()
-	if p.Recorder != nil {
-		lost = nil // the results are in the outputs folder
+	if p.Recorder != nil && !outputs.Full(lost) {
+		lost = nil // nobody looks any more, but the results are in the outputs folder
 	}
 	return signals.status(summary, err, lost)
+}
+
+// unrecordable adds what to do about a disk on which nothing can be recorded.
+func unrecordable(err error) error {
+	if outputs.Sick(err) {
+		return &pipeline.RecordError{Err: err}
+	}
+	return err
 }
 
 // passports is where it is remembered what has passed test mode.

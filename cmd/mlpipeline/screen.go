@@ -296,7 +296,7 @@ func (s *screen) failure(name string, r pipeline.Report) {
 func (s *screen) reportJSON(r pipeline.Report) {
 	switch r.Event {
 	case pipeline.RunStarted, pipeline.RunFinished, pipeline.RunFailed, pipeline.RunInterrupted, pipeline.Skipped,
-		pipeline.QueueAdded, pipeline.QueueRemoved, pipeline.Ended:
+		pipeline.QueueAdded, pipeline.QueueRemoved, pipeline.Unrecorded, pipeline.Ended:
 		told := struct {
 			pipeline.Report
 			Best []best `json:"best,omitempty"`

@@ -1,6 +1,7 @@
 package outputs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -12,20 +13,37 @@ import (
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
-// AppendBlock appends the block of a finished run to the output file of this host, whole or not at all.
-func (f Folder) AppendBlock(run Run) error {
+// appendBlock appends the block of a finished run to the output file of this host, whole or not at all. undo takes it off
+// again, as long as no other has been appended. size is what the file has with it.
+func (f Folder) appendBlock(run Run) (undo func() error, size int64, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write output: %w", err)
+		}
+	}()
 	file, err := os.OpenFile(f.OutputFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 	if err != nil {
-		return fmt.Errorf("write output: %w", err)
+		return nil, 0, err
 	}
-	_, err = file.WriteString(block(run))
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	text := []byte(block(run))
+	undo = func() error {
+		if info.Size() == 0 {
+			return os.Remove(f.OutputFile())
+		}
+		return os.Truncate(f.OutputFile(), info.Size())
+	}
+	_, err = file.Write(text)
 	if cerr := file.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("write output: %w", err)
+		err = errors.Join(err, undo())
 	}
-	return nil
+	return undo, info.Size() + int64(len(text)), err
 }
 
 func block(run Run) string {

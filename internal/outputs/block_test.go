@@ -26,7 +26,7 @@ func TestBlock(t *testing.T) {
 
 	f := NewFolder(t.TempDir(), "host")
 	for _, run := range []Run{sampleRun(), hostile} {
-		if err := f.AppendBlock(run); err != nil {
+		if _, _, err := f.appendBlock(run); err != nil {
 			t.Fatal(err)
 		}
 	}

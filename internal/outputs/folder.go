@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -73,7 +74,13 @@ type HeldError struct{ Holder string }
 func (e *HeldError) Error() string { return "this project is being executed already by " + e.Holder }
 
 // A Lock keeps a second execution on this host out.
-type Lock struct{ lock *flock.Flock }
+type Lock struct {
+	folder Folder
+	holder string
+	mu     sync.Mutex
+	lock   *flock.Flock
+	info   os.FileInfo // of its file
+}
 
 const lockPrefix = ".lock-"
 
@@ -106,15 +113,43 @@ func (f Folder) Lock(holder string) (*Lock, error) {
 	if !ok {
 		return nil, &HeldError{Holder: f.Holder(f.Host)}
 	}
-	if err := os.WriteFile(path, []byte(holder+"\n"), 0o666); err != nil {
+	info, err := lock.Stat()
+	if err == nil {
+		err = os.WriteFile(path, []byte(holder+"\n"), 0o666)
+	}
+	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return &Lock{lock}, nil
+	return &Lock{folder: f, holder: holder, lock: lock, info: info}, nil
+}
+
+// check takes the lock anew when its file was deleted. It fails when somebody else has it by now.
+func (l *Lock) check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if sameFile(l.lock.Path(), l.info, 0) == nil {
+		return nil
+	}
+	again, err := l.folder.Lock(l.holder)
+	var held *HeldError
+	switch {
+	case errors.As(err, &held):
+		return fmt.Errorf("lock %s: it was deleted, and another execution has begun: %s", l.lock.Path(), held.Holder)
+	case err != nil:
+		return err
+	}
+	l.lock.Close()
+	l.lock, l.info = again.lock, again.info
+	return nil
 }
 
 // Close gives the lock back. Its file stays: to delete it could take the lock of the next holder away.
-func (l *Lock) Close() error { return l.lock.Close() }
+func (l *Lock) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lock.Close()
+}
 
 // Executing reports whether an execution on host holds its lock in this folder. It is known where the file system shares
 // locks between machines, and on this machine.

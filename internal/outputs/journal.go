@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -74,6 +75,8 @@ func (t Time) MarshalJSON() ([]byte, error) {
 type Journal struct {
 	mu   sync.Mutex
 	file *os.File
+	info os.FileInfo // of file
+	size int64
 }
 
 // OpenJournal opens the journal of this host, which must hold the lock of the folder, and makes it when there is none. A last
@@ -96,7 +99,11 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("repair %s: %w", path, err)
 	}
-	j = &Journal{file: file}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, "", fmt.Errorf("open history: %w", err)
+	}
+	j = &Journal{file: file, info: info, size: info.Size()}
 	if empty {
 		if err := j.Append(Event{Event: Opened, Time: Time{time.Now()}, Format: JournalFormat, Host: f.Host}); err != nil {
 			return nil, "", err
@@ -152,7 +159,7 @@ func mend(file *os.File) (torn string, empty bool, err error) {
 	return string(tail), end == 0, file.Truncate(end)
 }
 
-// Append writes one event. When it returns, the event has reached the disk.
+// Append writes one event. When it returns, the event has reached the disk; when it fails, it is not in the journal.
 func (j *Journal) Append(e Event) error { return j.append(e, syncData) }
 
 // Mark writes an event that nothing is lost with: it reaches the disk with the next one that is appended, or when the system
@@ -163,20 +170,36 @@ func (j *Journal) append(e Event, sync func(*os.File) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	line, err := json.Marshal(e)
+	if err == nil {
+		err = sameFile(j.file.Name(), j.info, j.size)
+	}
+	if err == nil {
+		err = appendWhole(j.file, j.size, append(line, '\n'))
+	}
 	if err != nil {
 		return fmt.Errorf("write history: %w", err)
 	}
-	if n, err := j.file.Write(append(line, '\n')); err != nil {
-		// The disk is full, say. Half a line must not spoil the next one.
-		if info, serr := j.file.Stat(); serr == nil && n > 0 {
-			j.file.Truncate(info.Size() - int64(n))
-		}
-		return fmt.Errorf("write history: %w", err)
-	}
 	if err := sync(j.file); err != nil {
-		return fmt.Errorf("write history: %w", err)
+		// What could not be synced once is taken for written from then on, by the system and by who reads the file.
+		err = &fs.PathError{Op: "sync", Path: j.file.Name(), Err: reasonOf(err)}
+		return fmt.Errorf("write history: %w", errors.Join(err, j.file.Truncate(j.size)))
 	}
+	j.size += int64(len(line)) + 1
 	return nil
+}
+
+// Check fails when the file of the journal is no longer there, as when the outputs folder was deleted or unmounted.
+func (j *Journal) Check() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return sameFile(j.file.Name(), j.info, j.size)
+}
+
+// Size is how many bytes the journal has.
+func (j *Journal) Size() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size
 }
 
 // Close closes the journal.

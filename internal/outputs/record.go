@@ -2,6 +2,7 @@ package outputs
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,8 +104,9 @@ type Summary struct {
 // A Record is the folder of a run that is being written. Its methods may be called from one goroutine each.
 type Record struct {
 	dir     string
-	metrics *lazyFile
-	printed *lazyFile
+	metrics *lineFile
+	printed *lineFile
+	gone    bool // the folder was deleted meanwhile
 }
 
 // Record makes the folder of a run and writes run.json.
@@ -113,8 +115,11 @@ func (f Folder) Record(run Run) (*Record, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("record run: %w", err)
 	}
-	r := &Record{dir, &lazyFile{path: filepath.Join(dir, metricsFile)}, &lazyFile{path: filepath.Join(dir, printedFile)}}
-	return r, r.write(filepath.Join(dir, runFile), run)
+	r := &Record{dir: dir, metrics: &lineFile{path: filepath.Join(dir, metricsFile)}, printed: &lineFile{path: filepath.Join(dir, printedFile)}}
+	if err := r.write(filepath.Join(dir, runFile), run); err != nil {
+		return nil, errors.Join(err, r.Discard())
+	}
+	return r, nil
 }
 
 func (r *Record) write(path string, run Run) error {
@@ -129,10 +134,11 @@ func (r *Record) write(path string, run Run) error {
 	return nil
 }
 
-// Metric adds one point, in the notation of wire.AppendPoint. It may wait in memory for Flush.
+// Metric adds one point, in the notation of wire.AppendPoint. It may wait in memory for Flush. An error is why points cannot
+// be written at present: they wait, and only Missing tells whether some of them are lost.
 func (r *Record) Metric(point []byte) error { return r.metrics.line(point) }
 
-// Printed adds a line that the model printed. It may wait in memory for Flush.
+// Printed adds a line that the model printed, as Metric does a point.
 func (r *Record) Printed(line string) error { return r.printed.line([]byte(line)) }
 
 // FlushMetrics writes the points that wait.
@@ -141,52 +147,42 @@ func (r *Record) FlushMetrics() error { return r.metrics.flush() }
 // FlushPrinted writes the printed lines that wait.
 func (r *Record) FlushPrinted() error { return r.printed.flush() }
 
-// Close ends the record with the final state of the run. Readers see the old run.json or the new one, never half of it.
+// Close writes the final state of the run. Readers see the old run.json or the new one, never half of it. It may be called
+// again when it has failed, and is to be followed by Missing.
 func (r *Record) Close(run Run) error {
-	err := errors.Join(r.metrics.close(), r.printed.close())
 	final := filepath.Join(r.dir, runFile)
-	if werr := r.write(final+".new", run); werr != nil {
-		return errors.Join(err, werr)
+	err := r.write(final+".new", run)
+	if errors.Is(err, os.ErrNotExist) {
+		r.gone = true
+		if err = os.MkdirAll(r.dir, 0o777); err == nil {
+			err = r.write(final+".new", run)
+		}
 	}
-	return errors.Join(err, os.Rename(final+".new", final))
+	if err == nil {
+		err = os.Rename(final+".new", final)
+	}
+	if err != nil {
+		os.Remove(final + ".new")
+	}
+	return err
+}
+
+// Missing writes what still waits, closes the files, and says what of the metrics or the printed lines is lost.
+func (r *Record) Missing() error {
+	metrics, printed := r.metrics.close(), r.printed.close()
+	switch {
+	case r.gone:
+		return fmt.Errorf("write %s: it was deleted while the run went on: metrics and what it printed are missing", r.dir)
+	case metrics != nil && printed != nil:
+		return fmt.Errorf("%w; %w", metrics, printed)
+	}
+	return cmp.Or(metrics, printed)
 }
 
 // Discard removes the record of a run that has not taken place.
 func (r *Record) Discard() error {
-	return errors.Join(r.metrics.close(), r.printed.close(), os.RemoveAll(r.dir))
-}
-
-// A lazyFile is made when the first line is written: most runs that are short print nothing.
-type lazyFile struct {
-	path string
-	file *os.File
-	w    *bufio.Writer
-}
-
-func (l *lazyFile) line(text []byte) error {
-	if l.file == nil {
-		file, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
-		if err != nil {
-			return fmt.Errorf("record run: %w", err)
-		}
-		l.file, l.w = file, bufio.NewWriterSize(file, 64<<10)
-	}
-	l.w.Write(text)
-	return l.w.WriteByte('\n')
-}
-
-func (l *lazyFile) flush() error {
-	if l.file == nil {
-		return nil
-	}
-	return l.w.Flush()
-}
-
-func (l *lazyFile) close() error {
-	if l.file == nil {
-		return nil
-	}
-	return errors.Join(l.w.Flush(), l.file.Close())
+	_, _ = r.metrics.close(), r.printed.close()
+	return os.RemoveAll(r.dir)
 }
 
 // ReadRun reads the record of a run.

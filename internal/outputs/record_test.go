@@ -105,6 +105,9 @@ func TestRecord(t *testing.T) {
 	if err := r.Close(run); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.Missing(); err != nil {
+		t.Fatal(err)
+	}
 	if got := string(readFile(t, filepath.Join(dir, "output.log"))); got != "epoch 1\n\nnot flushed\n" {
 		t.Errorf("printed %q", got)
 	}
@@ -130,7 +133,7 @@ func TestRecordOfARunThatPrintsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{r.FlushMetrics(), r.FlushPrinted(), r.Close(Run{ID: "x", Status: Finished})} {
+	for _, err := range []error{r.FlushMetrics(), r.FlushPrinted(), r.Close(Run{ID: "x", Status: Finished}), r.Missing()} {
 		if err != nil {
 			t.Error(err)
 		}

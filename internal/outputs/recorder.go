@@ -2,7 +2,12 @@ package outputs
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
 )
@@ -12,25 +17,143 @@ type Recorder struct {
 	Folder
 	*Journal
 	Log     *zap.Logger
-	logFile *os.File
+	Held    *Lock // that of the folder; unless it is nil it is checked before each run
+	log     *logFile
+	reserve reserve
+	limit   int64 // on the size of a file
+
+	ending sync.Mutex // held while a block and its line are written
+	blocks int64      // size of the output file
 }
 
 // OpenRecorder opens the files of this host. The caller holds the lock of the folder.
 func (f Folder) OpenRecorder() (*Recorder, error) {
-	log, logFile, err := openLog(f.LogFile())
-	if err != nil {
-		return nil, err
-	}
 	journal, torn, err := f.OpenJournal()
 	if err != nil {
-		logFile.Close()
 		return nil, err
 	}
-	if torn != "" {
-		log.Warn("the last line of the history was torn and has been taken off: " + torn)
+	log, err := openLog(f.LogFile(), journal.Check)
+	if err != nil {
+		journal.Close()
+		return nil, err
 	}
-	return &Recorder{f, journal, log, logFile}, nil
+	r := &Recorder{Folder: f, Journal: journal, Log: log.logger(), log: log, reserve: reserve{dir: filepath.Join(f.Dir, ".reserve-"+f.Host)}, limit: largest()}
+	if info, err := os.Stat(f.OutputFile()); err == nil {
+		r.blocks = info.Size()
+	}
+	if torn != "" {
+		r.Log.Warn("the last line of the history was torn and has been taken off: " + torn)
+	}
+	return r, nil
 }
 
-// Close closes the files.
-func (r *Recorder) Close() error { return errors.Join(r.Journal.Close(), r.logFile.Close()) }
+// How much room is kept for the end of a run: in all, and below the limit on the size of a file for what it adds to one. It
+// takes less, unless the run has very many parameters or results.
+const (
+	reserved   = 32 << 10
+	reservedIn = 4 << 10
+)
+
+// Reserve keeps room for the end of so many runs. It fails when there is none.
+func (r *Recorder) Reserve(runs int) error {
+	r.reserve.runs = runs
+	return r.reserve.take()
+}
+
+// checkLimit fails when a file may not become as large as it takes for the end of another run.
+func (r *Recorder) checkLimit() error {
+	r.ending.Lock()
+	defer r.ending.Unlock()
+	room := int64(r.reserve.runs * reservedIn)
+	for file, size := range map[string]int64{r.HistoryFile(): r.Size(), r.OutputFile(): r.blocks} {
+		if size > r.limit-room {
+			return fmt.Errorf("no room for another result: %w", &fs.PathError{Op: "write", Path: file, Err: syscall.EFBIG})
+		}
+	}
+	return nil
+}
+
+// Begin makes the record of a run that is about to begin. It fails when the end of the run could not be recorded as things
+// stand: without room in reserve, or when history or lock are no longer there.
+func (r *Recorder) Begin(run Run) (*Record, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	if r.Held != nil {
+		if err := r.Held.check(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.checkLimit(); err != nil {
+		return nil, err
+	}
+	if err := r.reserve.take(); err != nil {
+		return nil, err
+	}
+	return r.Folder.Record(run)
+}
+
+// End writes how a run ended: its record, which is made when there is none, the block of one that has finished and, last, the
+// line of the history that makes it count, unless last is nil. It takes from the reserve where it must. When it fails,
+// nothing but the record tells of the end.
+func (r *Recorder) End(record *Record, run Run, last *Event) (missing, err error) {
+	if err := r.Check(); err != nil { // before anything is put where the outputs folder was mounted
+		return nil, err
+	}
+	lent := false
+	write := func(write func() error) error {
+		err := write()
+		if Full(err) && !lent {
+			lent = true
+			r.reserve.give()
+			err = write()
+		}
+		return err
+	}
+	if record == nil {
+		err = write(func() (err error) {
+			record, err = r.Folder.Record(run)
+			return err
+		})
+	} else {
+		_, _ = record.metrics.write(), record.printed.write() // if not, they come last: the reserve is for the results
+		err = write(func() error { return record.Close(run) })
+	}
+	if err == nil && last != nil {
+		err = write(func() error { return r.conclude(run, *last) })
+	}
+	if record != nil {
+		missing = record.Missing()
+	}
+	return missing, err
+}
+
+// conclude writes the block of a run that has finished and the last line of it, or neither.
+func (r *Recorder) conclude(run Run, last Event) error {
+	if last.Event != Finished {
+		return r.Append(last)
+	}
+	r.ending.Lock()
+	defer r.ending.Unlock()
+	undo, size, err := r.appendBlock(run)
+	if err != nil {
+		return err
+	}
+	if err := r.Append(last); err != nil {
+		return errors.Join(err, undo())
+	}
+	r.blocks = size
+	return nil
+}
+
+// Done is to be called when no run goes on or will begin: room is no longer kept.
+func (r *Recorder) Done() { r.reserve.drop() }
+
+// Trouble says what is wrong with the log at present, but what it has said before.
+func (r *Recorder) Trouble() error { return r.log.trouble() }
+
+// Close closes the files, and says what of the log is missing.
+func (r *Recorder) Close() error {
+	r.reserve.drop()
+	return errors.Join(r.Journal.Close(), r.log.close())
+}

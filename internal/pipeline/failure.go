@@ -29,6 +29,28 @@ func (p *Pipeline) modelFailed(m *model, err error) {
 	p.recordFailure(m, due{Version: &version.Version{}}, failure)
 }
 
+// A RecordError says why results cannot be recorded.
+type RecordError struct{ Err error }
+
+func (e *RecordError) Error() string { return e.Err.Error() }
+func (e *RecordError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *RecordError) Hint() string {
+	const then = "; then mlpipeline -r -u runs what is left"
+	switch {
+	case errors.Is(e.Err, syscall.EFBIG):
+		return "raise the limit on the size of files (ulimit -f)" + then
+	case outputs.Full(e.Err):
+		return "make room there" + then
+	case errors.Is(e.Err, syscall.EROFS):
+		return "make that file system writable" + then
+	case outputs.Sick(e.Err):
+		return "see what the system says of that disk (dmesg)" + then
+	}
+	return "see to it" + then
+}
+
 // advise is the text of err with what to do about it, when it knows.
 func advise(err error) string {
 	var adviser interface{ Hint() string }
@@ -59,13 +81,10 @@ func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
 		Started: now, Ended: &now, Failure: failure, Environment: p.env,
 	}
 	if p.Recorder != nil {
-		_, err := p.Recorder.Record(run)
-		if err == nil {
-			err = p.Recorder.Append(outputs.Event{
-				Event: outputs.Failed, Model: m.name, Version: name, Run: run.ID, Time: now,
-				Parameters: hex(d.Hash), Code: m.program.Fingerprint, Params: d.Parameters, Order: d.Order, Cause: cut(failure.Cause, keptLine),
-			})
-		}
+		_, err := p.Recorder.End(nil, run, &outputs.Event{
+			Event: outputs.Failed, Model: m.name, Version: name, Run: run.ID, Time: now,
+			Parameters: hex(d.Hash), Code: m.program.Fingerprint, Params: d.Parameters, Order: d.Order, Cause: cut(failure.Cause, keptLine),
+		})
 		p.fatal(err)
 	}
 	p.report(Report{Event: RunFailed, Model: m.name, Version: label, Run: run.ID, Failure: failure})

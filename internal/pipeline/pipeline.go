@@ -11,7 +11,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -75,7 +74,9 @@ type Pipeline struct {
 	mu      sync.Mutex
 	summary Summary
 	warned  map[string]bool
-	err     error // why nothing can be recorded any more
+	err     *RecordError // why nothing can be recorded any more
+	flawed  error        // the first that was lost of what is recorded besides results,
+	flaws   int          // and how often something was
 }
 
 // Run runs everything that is due. The error is one of the pipeline itself: nothing of it could be started, or its
@@ -87,6 +88,9 @@ func (p *Pipeline) Run() (Summary, error) {
 		return p.summary, err
 	}
 	p.log("info", fmt.Sprintf("mlpipeline %s starts, pid %d", p.Program, os.Getpid()))
+	if p.Recorder != nil {
+		p.fatal(p.Recorder.Reserve(p.Jobs))
+	}
 	p.mark(outputs.Event{Event: outputs.Begin, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
 	endStatus := p.writeStatus()
 	p.hooks = p.startHooks(hookLimit)
@@ -117,6 +121,9 @@ func (p *Pipeline) Run() (Summary, error) {
 	p.summary.Seconds = time.Since(p.started).Seconds()
 	p.mu.Unlock()
 	tally := p.State().Queue
+	if p.Recorder != nil {
+		p.Recorder.Done()
+	}
 	p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
 	endStatus()
 	if refused != nil {
@@ -125,7 +132,7 @@ func (p *Pipeline) Run() (Summary, error) {
 	p.report(Report{Event: Ended, Summary: &p.summary})
 	p.over.Store(true)
 	p.hooks.finish(&p.summary)
-	return p.summary, errors.Join(p.err, p.nothing())
+	return p.summary, p.verdict()
 }
 
 // Over reports whether the queue has ended: only hooks may still be running.
@@ -259,27 +266,65 @@ func (p *Pipeline) mark(e outputs.Event) {
 	p.fatal(p.Recorder.Mark(e))
 }
 
-// fatal notes that results cannot be written any more. No other version starts.
+// fatal notes that results cannot be written any more. No other version starts; those that run go on to their end.
 func (p *Pipeline) fatal(err error) {
 	if err == nil {
 		return
 	}
 	p.mu.Lock()
-	first := p.err == nil
+	first, running := p.err == nil, len(p.running)
 	if first {
-		p.err = err
+		p.err = &RecordError{err}
 	}
 	p.mu.Unlock()
-	if first {
-		p.Stop.Raise(Finishing)
+	if !first {
+		return
 	}
+	p.Stop.Raise(Finishing)
+	p.report(Report{Event: Unrecorded, Message: err.Error()})
+	if running > 1 { // it is long until the call ends with this error
+		p.warn(err.Error() + "; nothing else starts, what runs goes on to its end")
+	}
+}
+
+// flaw notes that something was lost that is recorded besides results. The queue goes on, but is no success.
+func (p *Pipeline) flaw(err error) {
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	if p.flaws++; p.flaws == 1 {
+		p.flawed = err
+	}
+	p.mu.Unlock()
+	p.warn(err.Error())
 }
 
 // broken is why results cannot be written any more, or nil.
 func (p *Pipeline) broken() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.err == nil {
+		return nil
+	}
 	return p.err
+}
+
+// verdict is the error of the call.
+func (p *Pipeline) verdict() error {
+	if err := p.broken(); err != nil {
+		return err
+	}
+	if err := p.nothing(); err != nil {
+		return err
+	}
+	switch p.flaws {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("results are recorded, but not all else: %w", p.flawed)
+	}
+	return fmt.Errorf("results are recorded, but not all else: %w, and %d more that warnings tell of", p.flawed, p.flaws-1)
 }
 
 func (p *Pipeline) report(r Report) {
@@ -290,6 +335,8 @@ func (p *Pipeline) report(r Report) {
 		p.log(r.Level, Name(r.Model, r.Version)+": "+r.Message)
 	case Warning:
 		p.log("warn", r.Message)
+	case Unrecorded:
+		p.log("error", r.text())
 	case RunFailed:
 		p.log("error", r.text())
 		for _, line := range outputs.CleanLines(r.Failure.Trace) {

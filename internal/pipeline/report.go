@@ -22,7 +22,8 @@ const (
 	QueueRemoved   = "removed"
 	Warning        = "warning"
 	Notice         = "notice"
-	Ended          = "end" // the last one, but for what goes wrong with on_finish
+	Unrecorded     = "unrecorded" // results cannot be recorded any more: nothing else starts
+	Ended          = "end"        // the last one, but for what goes wrong with on_finish
 )
 
 // A Report is one thing that happened, for the one who watches.
@@ -84,6 +85,9 @@ func (p *Pipeline) log(level, text string) {
 	default:
 		p.Recorder.Log.Info(text)
 	}
+	if err := p.Recorder.Trouble(); err != nil {
+		p.warn(err.Error())
+	}
 }
 
 // Name names a version, or with an empty version a model, for people.
@@ -122,6 +126,8 @@ func (r Report) text() string {
 		return "queue: - " + r.Model
 	case Notice:
 		return r.Message
+	case Unrecorded:
+		return "results cannot be recorded any more, nothing else starts: " + r.Message
 	case Ended:
 		s := r.Summary
 		text := fmt.Sprintf("the queue has ended: %d finished, %d failed, %d interrupted, %d skipped", s.Finished, s.Failed, s.Interrupted, s.Skipped)

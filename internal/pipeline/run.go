@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,7 +90,7 @@ func (r *run) do() {
 	var exit Exit
 	switch {
 	case err == nil:
-		how, exit = r.follow()
+		how, exit, err = r.follow()
 	case err == plugin.ErrEnded: // before it could be asked
 		exit, how.lingered = r.talk.close(r.p.Project.Grace)
 		r.end, err = r.talk.last, nil
@@ -112,7 +113,7 @@ func (r *run) do() {
 	}
 }
 
-// prepare starts a process unless one waits, and while that comes up makes the model directory and the record.
+// prepare starts a process unless one waits, and while that comes up makes the record and the model directory.
 func (r *run) prepare() (err error) {
 	p := r.p
 	fresh := r.talk == nil
@@ -121,19 +122,22 @@ func (r *run) prepare() (err error) {
 			return err
 		}
 	}
-	if err := os.MkdirAll(r.dir, 0o777); err != nil {
-		return err
-	}
 	if p.Recorder != nil {
 		dir, err := filepath.Rel(p.Folder.Dir, r.dir)
 		if err != nil {
 			dir = r.dir
 		}
 		r.Dir = filepath.ToSlash(dir)
-		if r.record, err = p.Recorder.Record(r.Run); err != nil {
+		if r.record, err = p.Recorder.Begin(r.Run); err != nil {
 			p.fatal(err)
 			return err
 		}
+	}
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		if p.Recorder != nil && outputs.Sick(err) {
+			p.fatal(err)
+		}
+		return err
 	}
 	if fresh {
 		return r.talk.hello(p, r.model)
@@ -152,8 +156,8 @@ func (r *run) begin() error {
 	}
 	record, flush := func(string) {}, func() {}
 	if r.record != nil {
-		record = func(line string) { p.fatal(r.record.Printed(line)) }
-		flush = func() { p.fatal(r.record.FlushPrinted()) }
+		record = func(line string) { r.waits(r.record.Printed(line)) }
+		flush = func() { r.waits(r.record.FlushPrinted()) }
 	}
 	r.talk.printed.begin(func(level, line string) {
 		p.report(Report{Event: RunPrinted, Model: r.Model, Version: r.Version, Run: r.ID, Message: line, Level: level})
@@ -196,8 +200,7 @@ func (r *run) later() outputs.Time {
 type ending struct{ asked, timedOut, stalled, killed, lingered bool }
 
 // follow takes in what the model tells until it is gone.
-func (r *run) follow() (ending, Exit) {
-	var how ending
+func (r *run) follow() (how ending, exit Exit, unnoted error) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -209,7 +212,10 @@ func (r *run) follow() (ending, Exit) {
 			break
 		}
 		if !r.noted && !preliminary(e) {
-			r.note()
+			if err = r.note(); err != nil {
+				unnoted = fmt.Errorf("its start could not be recorded: %w", err)
+				r.talk.Kill()
+			}
 		}
 		if point != nil {
 			if r.phase == wire.PhaseTrain && e.Step <= r.Steps.Total {
@@ -217,19 +223,26 @@ func (r *run) follow() (ending, Exit) {
 			}
 			r.live.metric(point, e.Step)
 			if r.record != nil {
-				r.p.fatal(r.record.Metric(point))
+				r.waits(r.record.Metric(point))
 			}
 		} else {
 			r.take(e)
 		}
 		if r.record != nil && !r.talk.Waiting() {
-			r.p.fatal(r.record.FlushMetrics())
+			r.waits(r.record.FlushMetrics())
 		}
 	}
 	exit, killed := r.talk.close(r.p.Project.Grace)
 	<-watched
 	how.lingered = killed
-	return how, exit
+	return how, exit, unnoted
+}
+
+// waits warns of metrics or printed lines that cannot be written at present.
+func (r *run) waits(err error) {
+	if err != nil {
+		r.p.warn(fmt.Sprintf("%s goes on, and what is to be recorded of it waits: %v", r.name, err))
+	}
 }
 
 // preliminary reports whether a model may say e before its model directory is clean.
@@ -309,7 +322,7 @@ func (r *run) take(e wire.Event) {
 		point := wire.AppendPoint(nil, wire.Point{Name: e.Name, Step: e.Step, Value: float64(*e.Value), Time: e.Time})
 		r.live.metric(point, e.Step)
 		if r.record != nil {
-			r.p.fatal(r.record.Metric(point))
+			r.waits(r.record.Metric(point))
 		}
 	case wire.Code:
 		r.loaded(e.Files)
@@ -456,10 +469,11 @@ func (r *run) write() {
 	ended := outputs.Time{Time: time.Now()}
 	r.Ended = &ended
 	if p.Recorder != nil {
-		if err := r.writeTo(p.Recorder); err != nil {
+		missing, err := r.writeTo(p.Recorder)
+		p.flaw(missing)
+		if err != nil {
 			p.fatal(err)
-			r.Failure = &outputs.Failure{Cause: fmt.Sprintf("it is %s, but that could not be recorded: %v", r.Status, err)}
-			r.Status = outputs.Failed
+			r.unrecorded(err)
 		}
 	}
 	p.report(Report{
@@ -468,18 +482,28 @@ func (r *run) write() {
 	})
 }
 
-// writeTo writes the record, the block of a finished run and, last, the line of the history that makes it count.
-func (r *run) writeTo(recorder *outputs.Recorder) (err error) {
-	if r.record == nil {
-		if r.record, err = recorder.Record(r.Run); err != nil {
-			return err
-		}
+// unrecorded turns an end that could not be recorded into a failure that tells what it was: who reads it has nothing else.
+func (r *run) unrecorded(why error) {
+	text := fmt.Sprintf("it is %s, but that could not be recorded: %v", r.Status, why)
+	if r.Failure == nil {
+		r.Failure = &outputs.Failure{}
+	} else {
+		text += "; its cause: " + r.Failure.Cause
 	}
+	var results []string
+	for _, set := range slices.Sorted(maps.Keys(r.Results)) {
+		results = append(results, set+" "+outputs.FormatMetrics(r.Results[set]))
+	}
+	if len(results) > 0 {
+		text += "; its results: " + strings.Join(results, ", ")
+	}
+	r.Status, r.Failure.Cause = outputs.Failed, text
+}
+
+// writeTo records how the run ended. missing is what of its metrics and printed lines is lost.
+func (r *run) writeTo(recorder *outputs.Recorder) (missing, err error) {
 	r.Code.Git = r.model.git()
-	if err := r.record.Close(r.Run); err != nil {
-		return err
-	}
-	event := outputs.Event{
+	event := &outputs.Event{
 		Event: r.Status, Model: r.Model, Version: r.Version, Run: r.ID, Time: *r.Ended,
 		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Step: r.Steps.Done, Seconds: r.Seconds, Git: r.Code.Git,
 	}
@@ -488,14 +512,11 @@ func (r *run) writeTo(recorder *outputs.Recorder) (err error) {
 	}
 	if r.Status == outputs.Finished {
 		event.Results = r.Results
-		if err := recorder.AppendBlock(r.Run); err != nil {
-			return err
-		}
 	} else {
 		event.Cause = cut(r.Failure.Cause, keptLine)
 	}
 	if r.Status == outputs.Interrupted && !r.noted {
-		return nil // it is as if it had not begun
+		event = nil // it is as if it had not begun
 	}
-	return recorder.Append(event)
+	return recorder.End(r.record, r.Run, event)
 }

@@ -117,8 +117,14 @@ func (p *Pipeline) writeStatus() (end func()) {
 	if p.Recorder == nil {
 		return func() {}
 	}
+	warned := false
 	write := func(s outputs.Status) {
-		if err := p.Folder.WriteStatus(s); err != nil {
+		if err := p.Recorder.Check(); err != nil {
+			p.fatal(err) // rather now than when a run ends
+			return
+		}
+		if err := p.Folder.WriteStatus(s); err != nil && !warned {
+			warned = true
 			p.warn(err.Error()) // a copy for readers: the night goes on
 		}
 	}
