@@ -16,7 +16,8 @@ type lineFile struct {
 	file    *os.File
 	size    int64  // of file
 	waiting []byte // lines that are not written yet
-	lost    int    // lines that there was no room for
+	lost    int    // lines that there was no room for,
+	why     error  // because of this
 	err     error  // why the last write failed
 	tried   time.Time
 }
@@ -34,6 +35,7 @@ func (l *lineFile) line(text []byte) (err error) {
 	}
 	if len(l.waiting) > 0 && len(l.waiting)+len(text) >= lineHeld {
 		l.lost++
+		l.why = l.err
 		return err
 	}
 	l.waiting = append(append(l.waiting, text...), '\n')
@@ -88,18 +90,14 @@ func (l *lineFile) open() error {
 
 // close closes the file once more has been tried to write what waits, and says what is missing.
 func (l *lineFile) close() (err error) {
-	why := l.write()
-	if why == nil {
-		why = l.err
+	if why := l.write(); why != nil {
+		l.why = why
 	}
 	if l.file != nil {
 		err = l.file.Close()
 	}
 	if missing := l.lost + bytes.Count(l.waiting, []byte("\n")); missing > 0 {
-		if why == nil {
-			return fmt.Errorf("%s: %d lines are missing: there was no room for them", l.path, missing)
-		}
-		return fmt.Errorf("%w: %d lines are missing", why, missing)
+		return fmt.Errorf("%w: %d lines are missing", l.why, missing)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -144,7 +145,7 @@ func (f Folder) Update(project, model string, change func(*Passport)) (*Passport
 func write(path string, h head, versions []Version) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "write", Path: path, Err: errors.Unwrap(err)}
 	}
 	w := bufio.NewWriterSize(file, 64<<10)
 	e := json.NewEncoder(w)
@@ -159,6 +160,10 @@ func write(path string, h head, versions []Version) error {
 	}
 	if err != nil {
 		os.Remove(file.Name())
+		var of *fs.PathError
+		if errors.As(err, &of) { // one text, however often it happens
+			err = &fs.PathError{Op: of.Op, Path: path, Err: of.Err}
+		}
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -213,8 +214,28 @@ func extract(files map[string]string, dir string) error {
 			continue
 		}
 		if err := writeFile(file, []byte(text)); err != nil {
-			return err
+			return known(err, file)
 		}
 	}
 	return nil
+}
+
+// room fails when nothing more can be put into dir, as far as a small file tells.
+func room(dir string) error {
+	file, err := os.CreateTemp(dir, ".room-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(make([]byte, 256<<10))
+	return known(errors.Join(err, file.Close()), dir)
+}
+
+// known is err with the name of a file that the user may know in place of a temporary one.
+func known(err error, file string) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return &fs.PathError{Op: "write", Path: file, Err: of.Err}
+	}
+	return err
 }

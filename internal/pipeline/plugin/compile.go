@@ -90,7 +90,7 @@ func (r *run) workplace(jobs []*job) (w workplace, err error) {
 	}
 	if w.scratch, err = os.MkdirTemp("", "mlpipeline-build-*"); err != nil {
 		w.remove()
-		return w, fmt.Errorf("folder for the build: %w", err)
+		return w, fmt.Errorf("folder for the build: %w; set TMPDIR to a folder that can be written to", err)
 	}
 	return w, nil
 }
@@ -190,10 +190,25 @@ func (r *run) buildOne(j *job, work workplace) (Program, error) {
 		return Program{}, r.ctx.Err()
 	case err != nil && output == "":
 		return Program{}, fmt.Errorf("build %s: %w", j.model.Name, err)
+	case err != nil && r.noRoom() != nil: // the go command blames the standard library
+		return Program{}, fmt.Errorf("build %s: %w", j.model.Name, r.noRoom())
 	case err != nil:
 		return Program{}, &BuildError{Model: j.model.Name, Output: output, Dir: j.project.dir, own: j.project.own}
 	}
 	return r.install(j, built)
+}
+
+// noRoom says which of the places that builds write to is full.
+func (r *run) noRoom() error {
+	if dir := r.settings.all["GOCACHE"]; filepath.IsAbs(dir) {
+		if err := room(dir); err != nil {
+			return fmt.Errorf("the go command has no place for what it builds: %w", err)
+		}
+	}
+	if err := room(r.dir); err != nil {
+		return r.fail(err)
+	}
+	return nil
 }
 
 // safeName matches the names of files that the go command takes.
