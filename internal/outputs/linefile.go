@@ -14,7 +14,6 @@ import (
 type lineFile struct {
 	path    string
 	file    *os.File
-	size    int64  // of file
 	waiting []byte // lines that are not written yet
 	lost    int    // lines that there was no room for,
 	why     error  // because of this
@@ -62,12 +61,11 @@ func (l *lineFile) write() (err error) {
 		var n int
 		if n, err = l.file.Write(l.waiting); err != nil {
 			whole := bytes.LastIndexByte(l.waiting[:n], '\n') + 1
-			if n > whole {
-				err = errors.Join(err, l.file.Truncate(l.size+int64(whole)))
+			if info, serr := l.file.Stat(); serr == nil && n > whole {
+				err = errors.Join(err, l.file.Truncate(info.Size()-int64(n-whole)))
 			}
 			n = whole
 		}
-		l.size += int64(n)
 		l.waiting = l.waiting[:copy(l.waiting, l.waiting[n:])]
 	}
 	if l.err = err; err != nil {
@@ -80,9 +78,6 @@ func (l *lineFile) open() error {
 	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 	if err != nil {
 		return err
-	}
-	if info, err := file.Stat(); err == nil {
-		l.size = info.Size()
 	}
 	l.file = file
 	return nil

@@ -179,6 +179,14 @@ func (r *Record) Missing() error {
 	return cmp.Or(metrics, printed)
 }
 
+// settle is Close and Missing for the record of a run that nothing else can tell of.
+func (r *Record) settle(run Run) {
+	if _, err := os.Stat(filepath.Join(r.dir, runFile)); err == nil {
+		_ = r.Close(run)
+	}
+	_ = r.Missing()
+}
+
 // Discard removes the record of a run that has not taken place.
 func (r *Record) Discard() error {
 	_, _ = r.metrics.close(), r.printed.close()

@@ -97,7 +97,10 @@ func (r *Recorder) Begin(run Run) (*Record, error) {
 // line of the history that makes it count, unless last is nil. It takes from the reserve where it must. When it fails,
 // nothing but the record tells of the end.
 func (r *Recorder) End(record *Record, run Run, last *Event) (missing, err error) {
-	if err := r.Check(); err != nil { // before anything is put where the outputs folder was mounted
+	if err := r.Check(); err != nil {
+		if record != nil { // nothing is put where the outputs folder was mounted, say, but what is there shall tell what it can
+			record.settle(run)
+		}
 		return nil, err
 	}
 	lent := false

@@ -48,7 +48,7 @@ func (e *RecordError) Hint() string {
 	case outputs.Sick(e.Err):
 		return "see what the system says of that disk (dmesg)" + then
 	}
-	return "see to it" + then
+	return "see what became of it" + then
 }
 
 // advise is the text of err with what to do about it, when it knows.

@@ -121,7 +121,9 @@ func (p *Pipeline) writeStatus() (end func()) {
 	write := func(s outputs.Status) {
 		if err := p.Recorder.Check(); err != nil {
 			p.fatal(err) // rather now than when a run ends
-			return
+			if _, err := os.Stat(p.Folder.LockFile(p.Folder.Host)); err != nil {
+				return // it is another folder, or none
+			}
 		}
 		if err := p.Folder.WriteStatus(s); err != nil && !warned {
 			warned = true

@@ -377,6 +377,18 @@ func TestOutputsVanish(t *testing.T) {
 			if text := run.stderr.String(); !strings.Contains(text, "it is finished, but that could not be recorded") || !strings.Contains(text, "test accuracy=0.5") {
 				t.Errorf("nothing is said of the results of v1:\n%s", text)
 			}
+			if strings.HasPrefix(c.name, "history") { // the record can still tell
+				records, _ := filepath.Glob(d.outputs("runs/*/run.json"))
+				for _, name := range records {
+					text, err := os.ReadFile(name)
+					if d.check(err); !strings.Contains(string(text), `"status": "finished"`) || !strings.Contains(string(text), `"accuracy": 0.5`) {
+						t.Errorf("%s tells of no end:\n%s", name, text)
+					}
+				}
+				if len(records) != 2 {
+					t.Errorf("records: %v", records)
+				}
+			}
 			if c.name == "unmounted" {
 				entries, err := os.ReadDir(d.outputs(""))
 				if d.check(err); len(entries) > 0 {
