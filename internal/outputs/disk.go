@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 )
@@ -62,13 +61,13 @@ func appendWhole(file *os.File, size int64, text []byte) error {
 	return err
 }
 
-// A reserve is room for the end of the runs that go on, should the disk be full by then: a folder with a file for each, because
+// A reserve is room for the end of the runs that go on, should the disk be full by then: a folder with files for each, because
 // files can run out as well as bytes.
 type reserve struct {
 	mu   sync.Mutex
 	dir  string
 	runs int
-	held int // files of dir
+	held int // runs that there are files for
 }
 
 // take takes the room for all runs, as far as it is not held.
@@ -78,30 +77,43 @@ func (r *reserve) take() error {
 	if r.held == r.runs {
 		return nil
 	}
-	filler := make([]byte, reserved)
+	filler := make([]byte, reserved/reservedFiles)
 	rand.Read(filler) // zeros take no room in a file system that compresses
-	err := os.MkdirAll(r.dir, 0o777)
-	for err == nil && r.held < r.runs {
-		if err = os.WriteFile(r.file(r.held), filler, 0o666); err == nil {
-			r.held++
-		}
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		return fmt.Errorf("keep room for results: %w", err)
 	}
-	if err != nil {
-		os.Remove(r.file(r.held))
-		return fmt.Errorf("keep %d KiB free for results: %w", r.runs*reserved>>10, err)
+	for r.held < r.runs {
+		var err error
+		for i := 0; err == nil && i < reservedFiles; i++ {
+			err = os.WriteFile(r.file(r.held, i), filler, 0o666)
+		}
+		r.held++
+		if err != nil {
+			r.remove()
+			return fmt.Errorf("keep %d KiB free for results: %w", r.runs*reserved>>10, err)
+		}
 	}
 	return nil
 }
 
-func (r *reserve) file(i int) string { return filepath.Join(r.dir, strconv.Itoa(i)) }
+func (r *reserve) file(run, i int) string {
+	return filepath.Join(r.dir, fmt.Sprintf("%d-%d", run, i))
+}
 
 // give gives the room for one run back.
 func (r *reserve) give() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.held > 0 {
-		r.held--
-		os.Remove(r.file(r.held))
+	r.remove()
+}
+
+func (r *reserve) remove() {
+	if r.held == 0 {
+		return
+	}
+	r.held--
+	for i := range reservedFiles {
+		os.Remove(r.file(r.held, i))
 	}
 }
 

@@ -47,18 +47,16 @@ func (f Folder) OpenRecorder() (*Recorder, error) {
 	return r, nil
 }
 
-// How much room is kept for the end of a run: in all, and below the limit on the size of a file for what it adds to one. It
-// takes less, unless the run has very many parameters or results.
+// What is kept free for the end of a run: room and files, and below the limit on the size of a file what it adds to one. It takes
+// less, unless the run has very many parameters or results.
 const (
-	reserved   = 32 << 10
-	reservedIn = 4 << 10
+	reserved      = 36 << 10
+	reservedFiles = 3 // the output file, should it be the first, what the run printed, and its metrics; run.json.new comes before
+	reservedIn    = 4 << 10
 )
 
-// Reserve keeps room for the end of so many runs. It fails when there is none.
-func (r *Recorder) Reserve(runs int) error {
-	r.reserve.runs = runs
-	return r.reserve.take()
-}
+// Reserve has Begin keep room for the end of so many runs. It is called before the first.
+func (r *Recorder) Reserve(runs int) { r.reserve.runs = runs }
 
 // checkLimit fails when a file may not become as large as it takes for the end of another run.
 func (r *Recorder) checkLimit() error {

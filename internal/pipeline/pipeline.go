@@ -89,7 +89,7 @@ func (p *Pipeline) Run() (Summary, error) {
 	}
 	p.log("info", fmt.Sprintf("mlpipeline %s starts, pid %d", p.Program, os.Getpid()))
 	if p.Recorder != nil {
-		p.fatal(p.Recorder.Reserve(p.Jobs))
+		p.Recorder.Reserve(p.Jobs)
 	}
 	p.mark(outputs.Event{Event: outputs.Begin, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
 	endStatus := p.writeStatus()
