@@ -171,7 +171,7 @@ func (j *Journal) append(e Event, sync func(*os.File) error) error {
 	defer j.mu.Unlock()
 	line, err := json.Marshal(e)
 	if err == nil {
-		err = sameFile(j.file.Name(), j.info, j.size)
+		err = j.intact()
 	}
 	if err == nil {
 		err = appendWhole(j.file, j.size, append(line, '\n'))
@@ -192,7 +192,17 @@ func (j *Journal) append(e Event, sync func(*os.File) error) error {
 func (j *Journal) Check() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return sameFile(j.file.Name(), j.info, j.size)
+	return j.intact()
+}
+
+// intact is Check with the lock held. A file system over a network may be late to tell how long a file is.
+func (j *Journal) intact() error {
+	err := sameFile(j.file.Name(), j.info, j.size)
+	if err != nil {
+		_ = j.file.Sync()
+		err = sameFile(j.file.Name(), j.info, j.size)
+	}
+	return err
 }
 
 // Size is how many bytes the journal has.
