@@ -42,11 +42,9 @@ func (d *Doctor) executing() map[string]string {
 	holders := map[string]string{}
 	for _, file := range files {
 		host := strings.TrimPrefix(filepath.Base(file), ".lock-")
-		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() || !d.folder.Executing(host) {
-			continue
+		if d.folder.Executing(host) {
+			holders[host] = d.folder.Holder(host)
 		}
-		who, _ := os.ReadFile(file)
-		holders[host] = strings.TrimSpace(string(who))
 	}
 	return holders
 }

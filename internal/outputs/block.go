@@ -21,7 +21,7 @@ func (f Folder) appendBlock(run Run) (undo func() error, size int64, err error) 
 			err = fmt.Errorf("write output: %w", err)
 		}
 	}()
-	file, err := os.OpenFile(f.OutputFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	file, err := openOwn(f.OutputFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return nil, 0, err
 	}

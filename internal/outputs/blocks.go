@@ -12,7 +12,7 @@ const blockSize = 512 << 10
 
 // inBlocks reads r in blocks of whole lines. Each is scanned into a T by one of several goroutines, and they are taken in
 // their order by the caller's. A T is used again for a later block; the text is valid while it is scanned. The last block may
-// end with a line that has no newline. Lines longer than limit, or than a block where that is longer, are left out.
+// end with a line that has no newline. Of lines longer than limit, or than a block where that is longer, only the newline is left.
 func inBlocks[T any](r io.Reader, limit int, scan func(to *T, text []byte), take func(*T) error) error {
 	ahead := 2 * runtime.GOMAXPROCS(0)
 	blocks := make(chan *lineBlock[T], ahead)
@@ -83,7 +83,7 @@ func readBlocks[T any](r io.Reader, limit int, free <-chan *lineBlock[T], send f
 		var err error
 		for whole == 0 && err == nil {
 			if held == len(b.buffer) && held < limit {
-				b.buffer = append(b.buffer, make([]byte, held)...)
+				b.buffer = append(b.buffer, make([]byte, min(held, limit-held))...)
 			} else if held == len(b.buffer) {
 				held, tooLong = 0, true
 			}
@@ -101,8 +101,12 @@ func readBlocks[T any](r io.Reader, limit int, free <-chan *lineBlock[T], send f
 			rest = append(rest, b.buffer[whole:held]...)
 		}
 		if tooLong { // its end is left out too
-			_, text, tooLong = bytes.Cut(text, []byte("\n"))
-			tooLong = !tooLong
+			end := bytes.IndexByte(text, '\n')
+			tooLong = end < 0
+			text = text[max(end, 0):]
+			if tooLong {
+				text = nil
+			}
 		}
 		if !send(b, text) {
 			return nil

@@ -79,13 +79,17 @@ func (r *reserve) take() error {
 	}
 	filler := make([]byte, reserved/reservedFiles)
 	rand.Read(filler) // zeros take no room in a file system that compresses
-	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+	err := os.MkdirAll(r.dir, 0o777)
+	if info, lerr := os.Lstat(r.dir); err == nil && lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+		err = &fs.PathError{Op: "open", Path: r.dir, Err: errLink}
+	}
+	if err != nil {
 		return fmt.Errorf("keep room for results: %w", err)
 	}
 	for r.held < r.runs {
 		var err error
 		for i := 0; err == nil && i < reservedFiles; i++ {
-			err = os.WriteFile(r.file(r.held, i), filler, 0o666)
+			err = writeOwn(r.file(r.held, i), filler)
 		}
 		r.held++
 		if err != nil {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,7 +45,7 @@ func (f Folder) ReadEntries(each func(host string, e *Entry)) (warnings []string
 }
 
 func readEntries(path string, each func(host string, e *Entry)) (warnings []string, err error) {
-	file, err := os.Open(path)
+	file, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
@@ -56,7 +54,7 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	number := 0
 	enough := errors.New("it need not be read on")
 	var newer error
-	err = inBlocks(file, math.MaxInt, scanEntries, func(entries *[]Entry) error {
+	err = inBlocks(file, maxEvent, scanEntries, func(entries *[]Entry) error {
 		for i := range *entries {
 			e := &(*entries)[i]
 			number++

@@ -5,10 +5,12 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -101,7 +103,12 @@ func (f Folder) Lock(holder string) (*Lock, error) {
 		return nil, fmt.Errorf("make outputs folder: %w", err)
 	}
 	path := lockFile(f.Dir, f.Host)
-	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	file, err := openOwn(path, os.O_CREATE|os.O_RDWR) // is it one to be locked?
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	file.Close()
+	lock := flock.New(path, flock.SetFlag(os.O_RDWR|syscall.O_NOFOLLOW))
 	ok, err := lock.TryLock()
 	for try := 1; err == nil && !ok && try < lockTries; try++ {
 		time.Sleep(lockPause)
@@ -115,7 +122,7 @@ func (f Folder) Lock(holder string) (*Lock, error) {
 	}
 	info, err := lock.Stat()
 	if err == nil {
-		err = os.WriteFile(path, []byte(holder+"\n"), 0o666)
+		err = writeOwn(path, []byte(holder+"\n"))
 	}
 	if err != nil {
 		lock.Close()
@@ -155,8 +162,8 @@ func (l *Lock) Close() error {
 // locks between machines, and on this machine.
 func (f Folder) Executing(host string) bool {
 	path := lockFile(f.Dir, host)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return false
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return false // no pipeline has made it
 	}
 	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
 	ok, err := lock.TryRLock()
@@ -170,15 +177,24 @@ func (f Folder) Executor(host string) (pid int, ok bool) {
 	if !f.Executing(host) {
 		return 0, false
 	}
-	text, _ := os.ReadFile(lockFile(f.Dir, host))
-	fmt.Sscanf(string(text), "pid %d", &pid)
+	fmt.Sscanf(f.holder(host), "pid %d", &pid)
 	return pid, true
 }
 
 // Holder returns who executes on host, in words, or when nobody does, who has done so last.
 func (f Folder) Holder(host string) string {
-	text, _ := os.ReadFile(lockFile(f.Dir, host))
-	return Clean(strings.TrimSpace(string(text)))
+	return Clean(strings.TrimSpace(f.holder(host)))
+}
+
+// holder is the text of a lock, as far as it could be one.
+func (f Folder) holder(host string) string {
+	file, err := open(lockFile(f.Dir, host))
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	text, _ := io.ReadAll(io.LimitReader(file, maxLine))
+	return string(text)
 }
 
 // Hosts returns the hosts that have executed something in this folder, by name.
@@ -186,7 +202,7 @@ func (f Folder) Hosts() []string {
 	entries, _ := os.ReadDir(f.Dir) // there may be no folder yet
 	var hosts []string
 	for _, e := range entries {
-		if host, ok := strings.CutPrefix(e.Name(), lockPrefix); ok && host != "" {
+		if host, ok := strings.CutPrefix(e.Name(), lockPrefix); ok && host != "" && e.Type().IsRegular() {
 			hosts = append(hosts, host)
 		}
 	}

@@ -96,12 +96,12 @@ func (p Past) Time() time.Time { return time.UnixMilli(p.time) }
 
 // Read reads the whole line behind p.
 func (p Past) Read() (Event, error) {
-	file, err := os.Open(p.file)
+	file, err := open(p.file)
 	if err != nil {
 		return Event{}, fmt.Errorf("read history: %w", err)
 	}
 	defer file.Close()
-	line, err := bufio.NewReader(io.NewSectionReader(file, p.offset, 1<<62)).ReadBytes('\n')
+	line, err := bufio.NewReader(io.NewSectionReader(file, p.offset, maxEvent)).ReadBytes('\n')
 	if err != nil && err != io.EOF {
 		return Event{}, fmt.Errorf("read history: %w", err)
 	}
@@ -120,7 +120,7 @@ const lately = 512 << 10
 func (f Folder) Lately(each func(Event)) {
 	finished, started := []byte(`{"event":"finished"`), []byte(`{"event":"started"`)
 	for _, path := range f.historyFiles() {
-		file, err := os.Open(path)
+		file, err := open(path)
 		if err != nil {
 			continue
 		}
@@ -154,7 +154,7 @@ func (f Folder) Lately(each func(Event)) {
 
 // read reads one journal.
 func (h *History) read(path string) error {
-	file, err := os.Open(path)
+	file, err := open(path)
 	if err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
@@ -188,7 +188,7 @@ func (h *History) read(path string) error {
 			// A copy that somebody made, or a folder that is synchronised, is no journal of its own.
 			h.Warnings = append(h.Warnings, copyOfHistory(path, l.host, host))
 			return nil
-		case !ok:
+		case !ok || length > maxEvent:
 			h.Warnings = append(h.Warnings, badLine(path, number))
 		case l.format > JournalFormat:
 			return newerFormat(path, number, l.format)

@@ -29,6 +29,10 @@ const (
 	Interrupted = "interrupted"
 )
 
+// maxEvent is more than the longest line of a journal: results and parameters come in messages of wire.MaxMessage. A longer one
+// is somebody else's, and must not take the memory of those who read it.
+const maxEvent = 32 << 20
+
 // An Event is one line of the journal. The fields that -u reads come first, always all of them and in this order, so that a
 // reader finds them without decoding JSON; see scanLine.
 type Event struct {
@@ -80,10 +84,10 @@ type Journal struct {
 }
 
 // OpenJournal opens the journal of this host, which must hold the lock of the folder, and makes it when there is none. A last
-// line that a power cut has torn is taken off and returned.
+// line that a power cut has torn is taken off and returned, the beginning of it if it is very long.
 func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 	path := f.HistoryFile()
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666)
+	file, err := openOwn(path, os.O_CREATE|os.O_RDWR|os.O_APPEND)
 	if err != nil {
 		return nil, "", fmt.Errorf("open history: %w", err)
 	}
@@ -135,28 +139,36 @@ func mend(file *os.File) (torn string, empty bool, err error) {
 		return "", false, err
 	}
 	end := info.Size()
-	var tail []byte // what comes after the last newline
-	for start := end; start > 0; {
-		block := make([]byte, min(64<<10, start))
-		start -= int64(len(block))
-		if _, err := file.ReadAt(block, start); err != nil && err != io.EOF {
-			return "", false, err
-		}
-		nl := bytes.LastIndexByte(block, '\n')
-		tail = append(block[nl+1:len(block):len(block)], tail...)
-		if nl >= 0 {
-			break
-		}
+	start, err := lastLine(file, end)
+	if err != nil || start == end {
+		return "", end == 0, err
 	}
-	if len(tail) == 0 {
-		return "", end == 0, nil
+	tail := make([]byte, min(end-start, maxEvent))
+	if _, err := file.ReadAt(tail, start); err != nil && err != io.EOF {
+		return "", false, err
 	}
-	if json.Valid(tail) {
+	if int64(len(tail)) == end-start && json.Valid(tail) {
 		_, err := file.Write([]byte("\n"))
 		return "", false, err
 	}
-	end -= int64(len(tail))
-	return string(tail), end == 0, file.Truncate(end)
+	return string(tail[:min(len(tail), maxLine)]), start == 0, file.Truncate(start)
+}
+
+// lastLine returns where what comes after the last newline of a file of a size begins.
+func lastLine(file io.ReaderAt, size int64) (int64, error) {
+	block := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		start := max(0, end-int64(len(block)))
+		n, err := file.ReadAt(block[:end-start], start)
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+		if nl := bytes.LastIndexByte(block[:n], '\n'); nl >= 0 {
+			return start + int64(nl) + 1, nil
+		}
+		end = start
+	}
+	return 0, nil
 }
 
 // Append writes one event. When it returns, the event has reached the disk; when it fails, it is not in the journal.

@@ -75,7 +75,7 @@ func (l *lineFile) write() (err error) {
 }
 
 func (l *lineFile) open() error {
-	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	file, err := openOwn(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const longestPoint = 2 * wire.MaxMessage
 // Metrics calls each with the points of a run in the order in which they came; time is in milliseconds since 1970. Lines
 // that are no points are passed over. Memory does not grow with the file. It is no error that there is none.
 func (f Folder) Metrics(run string, each func(name string, step int64, value float64, time int64)) error {
-	file, err := os.Open(f.MetricsFile(run))
+	file, err := open(f.MetricsFile(run))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -58,7 +58,7 @@ func scanPoints(s *pointScanner, text []byte) {
 // goroutine of its own, which asks for a function first and calls it with its points. Parts that follow each other in the
 // file have numbers that do.
 func (f Folder) MetricsParts(run string, parts int, each func(part int) func(name string, step int64, value float64, time int64)) error {
-	file, err := os.Open(f.MetricsFile(run))
+	file, err := open(f.MetricsFile(run))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

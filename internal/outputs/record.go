@@ -126,7 +126,7 @@ func (r *Record) write(path string, run Run) error {
 	run.Format = RunFormat
 	text, err := json.MarshalIndent(run, "", "  ")
 	if err == nil {
-		err = os.WriteFile(path, append(text, '\n'), 0o666)
+		err = writeOwn(path, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("record run: %w", err)
@@ -193,13 +193,28 @@ func (r *Record) Discard() error {
 	return os.RemoveAll(r.dir)
 }
 
+// maxRun is far more than a run.json takes.
+const maxRun = 64 << 20
+
+// RunText is run.json as it stands there.
+func (f Folder) RunText(id string) ([]byte, error) {
+	text, err := read(f.RunFile(id), maxRun)
+	if err != nil {
+		return nil, fmt.Errorf("read run: %w", err)
+	}
+	return text, nil
+}
+
+// OpenPrinted opens what a run printed. There is none when it printed nothing.
+func (f Folder) OpenPrinted(id string) (*os.File, error) { return open(f.PrintedFile(id)) }
+
 // ReadRun reads the record of a run.
 func (f Folder) ReadRun(id string) (Run, error) {
 	var run Run
-	path := filepath.Join(f.RunDir(id), runFile)
-	text, err := os.ReadFile(path)
+	path := f.RunFile(id)
+	text, err := f.RunText(id)
 	if err != nil {
-		return Run{}, fmt.Errorf("read run: %w", err)
+		return Run{}, err
 	}
 	if err := json.Unmarshal(text, &run); err != nil {
 		return Run{}, fmt.Errorf("read run %s: %w", path, err)
@@ -213,7 +228,7 @@ func (f Folder) ReadRun(id string) (Run, error) {
 // LastStep returns the step of the last metric that a run has recorded, or 0. It tells how far a run came whose pipeline
 // was killed.
 func (f Folder) LastStep(id string) int64 {
-	file, err := os.Open(filepath.Join(f.RunDir(id), metricsFile))
+	file, err := open(f.MetricsFile(id))
 	if err != nil {
 		return 0
 	}

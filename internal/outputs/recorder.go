@@ -28,6 +28,12 @@ type Recorder struct {
 
 // OpenRecorder opens the files of this host. The caller holds the lock of the folder.
 func (f Folder) OpenRecorder() (*Recorder, error) {
+	// Not after a night of training is the time to notice.
+	if file, err := openOwn(f.OutputFile(), os.O_WRONLY|os.O_APPEND); err == nil {
+		file.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("write output: %w", err)
+	}
 	journal, torn, err := f.OpenJournal()
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ const StatusFormat = 1
 
 const statusPrefix = "status-"
 
+// maxStatus is far more than a Status takes.
+const maxStatus = 16 << 20
+
 // A Status is what an execution says of itself while it runs, and with its last breath: what only it knows, because the
 // journal tells of what has begun or ended. All durations are in seconds.
 type Status struct {
@@ -103,7 +106,7 @@ func (f Folder) WriteStatus(s Status) error {
 	s.Format, s.Updated = StatusFormat, Time{time.Now()}
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = os.WriteFile(f.StatusFile()+".new", append(text, '\n'), 0o666)
+		err = writeOwn(f.StatusFile()+".new", append(text, '\n'))
 	}
 	if err == nil {
 		err = os.Rename(f.StatusFile()+".new", f.StatusFile())
@@ -129,7 +132,7 @@ func (f Folder) ReadStatuses() ([]Status, error) {
 			continue
 		}
 		path := filepath.Join(f.Dir, e.Name())
-		text, err := os.ReadFile(path)
+		text, err := read(path, maxStatus)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // one that was about to replace another
 		}

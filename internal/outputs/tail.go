@@ -19,7 +19,7 @@ type Tail struct {
 // Tail returns a Tail that begins at the end of the journal of host, as it is now. There may be no journal yet.
 func (f Folder) Tail(host string) (*Tail, error) {
 	t := &Tail{path: filepath.Join(f.Dir, historyPrefix+host)}
-	file, err := os.Open(t.path)
+	file, err := open(t.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return t, nil
 	}
@@ -32,25 +32,15 @@ func (f Folder) Tail(host string) (*Tail, error) {
 		return nil, fmt.Errorf("read history %s: %w", t.path, err)
 	}
 	// A line that is being written at this moment is not left out.
-	block := make([]byte, 64<<10)
-	for end := size; end > 0; {
-		start := max(0, end-int64(len(block)))
-		n, err := file.ReadAt(block[:end-start], start)
-		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("read history %s: %w", t.path, err)
-		}
-		if nl := bytes.LastIndexByte(block[:n], '\n'); nl >= 0 {
-			t.offset = start + int64(nl) + 1
-			break
-		}
-		end = start
+	if t.offset, err = lastLine(file, size); err != nil {
+		return nil, fmt.Errorf("read history %s: %w", t.path, err)
 	}
 	return t, nil
 }
 
 // Next returns the events that have been added since the last call. Lines that cannot be read are passed over.
 func (t *Tail) Next() ([]Event, error) {
-	file, err := os.Open(t.path)
+	file, err := open(t.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -58,18 +48,25 @@ func (t *Tail) Next() ([]Event, error) {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.NewSectionReader(file, t.offset, 1<<62))
-	if err != nil {
-		return nil, fmt.Errorf("read history %s: %w", t.path, err)
-	}
-	whole := text[:bytes.LastIndexByte(text, '\n')+1]
-	t.offset += int64(len(whole))
 	var events []Event
-	for line := range bytes.Lines(whole) {
-		var e Event
-		if json.Unmarshal(line, &e) == nil && e.Event != "" {
-			events = append(events, e)
+	for {
+		text, err := io.ReadAll(io.NewSectionReader(file, t.offset, maxEvent))
+		if err != nil {
+			return nil, fmt.Errorf("read history %s: %w", t.path, err)
+		}
+		whole := text[:bytes.LastIndexByte(text, '\n')+1]
+		if len(whole) == 0 && len(text) == maxEvent {
+			whole = text // of a line that is none
+		}
+		if len(whole) == 0 {
+			return events, nil
+		}
+		t.offset += int64(len(whole))
+		for line := range bytes.Lines(whole) {
+			var e Event
+			if json.Unmarshal(line, &e) == nil && e.Event != "" {
+				events = append(events, e)
+			}
 		}
 	}
-	return events, nil
 }
