@@ -4,11 +4,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mlpipeline/mlpipeline/internal/chart"
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
 )
@@ -29,13 +29,14 @@ func complete(words func(cmd *cobra.Command, start string) []string) completer {
 	}
 }
 
-// fitting are the words that begin with start, each once, in their order. What is behind a tab in a word describes it.
+// fitting are the words that begin with start, each once, in their order. What is behind a tab in a word describes it. Those that
+// would be shown otherwise than they are written are left out: they cannot be typed either.
 func fitting(words []string, start string) []string {
 	seen := map[string]bool{}
 	var fit []string
 	for _, w := range words {
 		text, _, _ := strings.Cut(w, "\t")
-		if strings.HasPrefix(text, start) && text != "" && !seen[text] && !strings.ContainsFunc(text, unicode.IsControl) && len(fit) < maxWords {
+		if strings.HasPrefix(text, start) && text != "" && !seen[text] && outputs.Clean(w) == w && len(fit) < maxWords {
 			seen[text] = true
 			fit = append(fit, w)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -112,8 +111,8 @@ func (c *checklist) begin(check string) {
 func (c *checklist) tell(f doctor.Finding) {
 	c.count[f.Level]++
 	if c.json {
-		line, _ := json.Marshal(f)
-		c.print(string(line))
+		line, _ := jsonLine(f)
+		c.print(strings.TrimSuffix(line, "\n"))
 		return
 	}
 	c.print(c.paint(f.Level, fmt.Sprintf(margin, f.Level, f.Check)) + outputs.Clean(f.Text))

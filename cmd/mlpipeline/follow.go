@@ -189,7 +189,7 @@ func (f *follower) take(e outputs.Event, host string, ended bool) {
 // show shows what p has printed since it was called last, and reports whether there is more.
 func (f *follower) show(p *printed) (more bool, err error) {
 	if p.file == nil {
-		file, err := os.Open(f.folder.PrintedFile(p.run))
+		file, err := f.folder.OpenPrinted(p.run)
 		if errors.Is(err, os.ErrNotExist) {
 			return false, nil // it is made for the first line
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +106,7 @@ func runPlot(app *app, opts plotOptions) error {
 	if len(opts.runs) > 0 {
 		err = p.named(opts.runs)
 	} else {
-		err = p.latest(runs.Filter{Models: opts.models, Versions: opts.versions})
+		p.latest(runs.Filter{Models: opts.models, Versions: opts.versions})
 	}
 	switch {
 	case err != nil:
@@ -198,7 +197,7 @@ func (p *plotting) named(names []string) error {
 const inVain = 1 << 30
 
 // latest reads the latest run of each version that has the metric, the versions that ran last first.
-func (p *plotting) latest(filter runs.Filter) error {
+func (p *plotting) latest(filter runs.Filter) {
 	var order []string
 	versions := map[string][]*runs.Run{} // newest first
 	for _, r := range slices.Backward(p.index.Select(filter)) {
@@ -219,8 +218,9 @@ func (p *plotting) latest(filter runs.Filter) error {
 				break
 			}
 			found, err := p.add(r)
-			if err != nil {
-				return err
+			if err != nil { // of one run: the others are worth a picture
+				p.notes = append(p.notes, fmt.Sprintf("%s is left out: %v", r.Name(), err))
+				continue
 			}
 			if found {
 				break
@@ -230,7 +230,6 @@ func (p *plotting) latest(filter runs.Filter) error {
 			}
 		}
 	}
-	return nil
 }
 
 func older(versions int) string {
@@ -305,11 +304,11 @@ func (p *plotting) json(w io.Writer) error {
 		for _, point := range one.points {
 			line.Steps, line.Values = append(line.Steps, point.Step), append(line.Values, wire.Float(point.Value))
 		}
-		text, err := json.Marshal(line)
+		text, err := jsonLine(line)
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(w, string(text)); err != nil {
+		if _, err := io.WriteString(w, text); err != nil {
 			return err
 		}
 	}

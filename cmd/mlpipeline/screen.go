@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -181,8 +180,8 @@ func (s *screen) say(text string) {
 func (s *screen) plan(p pipeline.Planned) {
 	s.later(func() {
 		if s.json {
-			line, _ := json.Marshal(p)
-			s.write(s.out, string(line)+"\n")
+			line, _ := jsonLine(p)
+			s.write(s.out, line)
 			return
 		}
 		reason := p.Reason
@@ -304,9 +303,9 @@ func (s *screen) reportJSON(r pipeline.Report) {
 		if r.Event == pipeline.Ended {
 			told.Best = s.bests(r.Summary)
 		}
-		line, err := json.Marshal(told)
+		line, err := jsonLine(told)
 		if err == nil {
-			s.write(s.out, string(line)+"\n")
+			s.write(s.out, line)
 		}
 	}
 }

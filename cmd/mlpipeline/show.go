@@ -74,9 +74,7 @@ func runShow(app *app, project, name string, asJSON bool) error {
 		record = outputs.Run{}
 	}
 	s := &shown{run: run, record: record, folder: folder, index: index, width: terminalWidth(app.stdout), colour: coloured(app.stdout)}
-	if err := s.collect(); err != nil {
-		return err
-	}
+	s.collect()
 	_, err = io.WriteString(app.stdout, s.out.String())
 	return err
 }
@@ -84,10 +82,10 @@ func runShow(app *app, project, name string, asJSON bool) error {
 func showJSON(app *app, folder outputs.Folder, run *runs.Run) error {
 	line := run.AppendJSON(nil)
 	record := []byte("null")
-	if text, err := os.ReadFile(folder.RunFile(run.ID)); err == nil && run.ID != "" {
+	if text, err := folder.RunText(run.ID); err == nil && run.ID != "" {
 		var compact bytes.Buffer
 		if json.Compact(&compact, text) == nil {
-			record = compact.Bytes()
+			record = outputs.AppendJSON(nil, compact.String())
 		}
 	}
 	line = append(append(line[:len(line)-1], `,"run":`...), record...)
@@ -133,7 +131,7 @@ func (s *shown) table(t *table.Table) {
 	}
 }
 
-func (s *shown) collect() error {
+func (s *shown) collect() {
 	r := s.run
 	s.line("run", orDash(r.ID))
 	s.line("model", r.Model)
@@ -166,11 +164,11 @@ func (s *shown) collect() error {
 	}
 	s.section("parameters", params)
 	s.section("results", s.results())
-	metrics, err := s.metrics()
-	if err != nil {
-		return err
+	if metrics, err := s.metrics(); err == nil {
+		s.section("metrics by step", metrics)
+	} else {
+		s.line("metrics", err.Error())
 	}
-	s.section("metrics by step", metrics)
 
 	s.out.WriteString("\n")
 	s.line("data", s.data())
@@ -186,7 +184,6 @@ func (s *shown) collect() error {
 	s.line("command", strings.Join(s.record.Command, " "))
 	s.line("mlpipeline", s.record.Pipeline)
 	s.files()
-	return nil
 }
 
 // section adds a titled table that is not empty.

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -44,9 +44,9 @@ func runStatus(app *app, named string, asJSON bool) error {
 	}
 	if asJSON {
 		for _, h := range hosts {
-			line, err := json.Marshal(h)
+			line, err := jsonLine(h)
 			if err == nil {
-				_, err = fmt.Fprintln(app.stdout, string(line))
+				_, err = io.WriteString(app.stdout, line)
 			}
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 
@@ -42,6 +43,12 @@ func statusColour(status string) string {
 
 // oneLine is text that has a width: it has neither control characters nor tabs.
 func oneLine(text string) string { return strings.ReplaceAll(outputs.Clean(text), "\t", " ") }
+
+// jsonLine is a line of JSON, with escapes for what would steer a terminal.
+func jsonLine(value any) (string, error) {
+	text, err := json.Marshal(value)
+	return string(append(outputs.AppendJSON(nil, string(text)), '\n')), err
+}
 
 func orDash(s string) string {
 	if s == "" {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -15,7 +16,7 @@ const maxLine = 64 << 10
 var escapes = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])?`)
 
 // Clean returns s as one line of plain text that is safe on a terminal and in a log: without escape sequences, with
-// control characters written as \n, \x07 or \u202e, and with U+FFFD for what is no UTF-8.
+// characters that are not seen but have an effect written as \n, \x07 or \u202e, and with U+FFFD for what is no UTF-8.
 func Clean(s string) string {
 	if plain(s) {
 		return s
@@ -34,17 +35,55 @@ func Clean(s string) string {
 			b.WriteString(`\n`)
 		case r == '\r':
 			b.WriteString(`\r`)
+		case !misleads(r):
+			b.WriteRune(r)
 		case r < 0x100 && unicode.IsControl(r):
 			b.WriteString(`\x`)
 			b.WriteByte(hex[r>>4])
 			b.WriteByte(hex[r&15])
-		case unicode.Is(unicode.Bidi_Control, r), unicode.In(r, unicode.Zl, unicode.Zp):
+		case r < 0x10000:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
-			b.WriteRune(r)
+			fmt.Fprintf(&b, `\U%08x`, r)
 		}
 	}
 	return b.String()
+}
+
+// misleads reports the characters that steer a terminal, end a line, change the order of others, or cannot be seen, so that two
+// names look the same. The two joiners are none of them: Persian and Hindi are written with them, and families of emoji.
+func misleads(r rune) bool {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	if r < 0x7f {
+		return r < ' '
+	}
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) || unicode.Is(unicode.Cf, r) && r != nonJoiner && r != joiner
+}
+
+// AppendJSON appends compact JSON, with escapes for the characters in its strings that Clean does not leave as they are. They
+// mean the same, but a terminal is not steered by them.
+func AppendJSON(b []byte, raw string) []byte {
+	for i := 0; i < len(raw); {
+		if raw[i] < 0x7f {
+			b = append(b, raw[i])
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(raw[i:])
+		switch {
+		case r == utf8.RuneError:
+			b = append(b, "\ufffd"...)
+		case !misleads(r):
+			b = append(b, raw[i:i+n]...)
+		case r < 0x10000:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+		}
+		i += n
+	}
+	return b
 }
 
 func plain(s string) bool {

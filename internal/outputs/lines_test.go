@@ -2,7 +2,10 @@ package outputs
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +32,8 @@ func TestCleanMakesTextSafeForATerminal(t *testing.T) {
 		{"bell and delete", "\x07\x7f\x00", `\x07\x7f\x00`},
 		{"C1 controls", "\u009b31m\u0085", `\x9b31m\x85`},
 		{"bidi", "a\u202eb\u2066c\u200f", `a\u202eb\u2066c\u200f`},
+		{"what cannot be seen", "a\u200bb\ufeffc\u00add\U000e0041", `a\u200bb\ufeffc\u00add\U000e0041`},
+		{"joiners", "می\u200cخواهم 👩\u200d👧", "می\u200cخواهم 👩\u200d👧"},
 		{"line separators", "a\u2028b\u2029", `a\u2028b\u2029`},
 		{"no UTF-8", "a\xffb\xc3", "a\ufffdb\ufffd"},
 	} {
@@ -44,7 +49,7 @@ func unsafe(s string) string {
 		return "no UTF-8"
 	}
 	for _, r := range s {
-		if r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.In(r, unicode.Zl, unicode.Zp) {
+		if r != '\t' && r != '\u200c' && r != '\u200d' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return fmt.Sprintf("%U", r)
 		}
 	}
@@ -62,6 +67,27 @@ func FuzzClean(f *testing.F) {
 		}
 		if again := Clean(clean); again != clean {
 			t.Fatalf("Clean(%q) = %q, and of that %q", s, clean, again)
+		}
+	})
+}
+
+// FuzzAppendJSON: what has escapes means the same, and steers no terminal.
+func FuzzAppendJSON(f *testing.F) {
+	for _, s := range []string{"plain", "\u202e\u009b\x7f\u2028", "\U000e0041\u200b\u200d", "\xff\\ \"", "größe 🙂"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		raw, err := json.Marshal(map[string]string{s: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := AppendJSON(nil, string(raw))
+		if bad := unsafe(string(line)); bad != "" || bytes.ContainsRune(line, '\t') {
+			t.Fatalf("AppendJSON(%q) = %q: it contains %s", raw, line, bad)
+		}
+		var want, got map[string]string
+		if err := errors.Join(json.Unmarshal(raw, &want), json.Unmarshal(line, &got)); err != nil || !maps.Equal(want, got) {
+			t.Fatalf("AppendJSON(%q) = %q: %v, %v", raw, line, got, err)
 		}
 	})
 }

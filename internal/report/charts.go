@@ -12,7 +12,7 @@ import (
 )
 
 // groups adds the charts of each model to n, and returns all of them. When they are too many, each model has a share.
-func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
+func (r Request) groups(n *night, of []*runs.Run) (all []chartView) {
 	latest := map[string]map[string]*runs.Run{} // by model and version
 	for _, run := range of {
 		if run.ID != "" && run.Version != "" {
@@ -43,8 +43,9 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 				break
 			}
 			read, err := chart.Read(r.Folder, r.Index, run, "", mostPoints)
-			if err != nil {
-				return nil, err
+			if err != nil { // of one run: the others are worth a page
+				n.notes = append(n.notes, clean(fmt.Sprintf("The curves of %s are missing: %v.", run.Name(), err)))
+				continue
 			}
 			name := clean(run.Version)
 			if run.Status != runs.Finished {
@@ -87,7 +88,7 @@ func (r Request) groups(n *night, of []*runs.Run) (all []chartView, err error) {
 	if left > 0 {
 		n.moreCharts = fmt.Sprintf("The curves of %d more models are left out: a page holds %d charts. mlpipeline plot draws any of them.", left, mostCharts)
 	}
-	return all, nil
+	return all
 }
 
 // telling sorts the names of metrics by step: first those by which runs were also judged when they were over, and losses.

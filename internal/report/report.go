@@ -105,10 +105,7 @@ func Write(w io.Writer, r Request) error {
 	for _, b := range runs.Best(r.Measure, period.runs, period.before) {
 		n.best = append(n.best, bestOf(b))
 	}
-	charts, err := r.groups(n, period.runs)
-	if err != nil {
-		return err
-	}
+	charts := r.groups(n, period.runs)
 	n.table = r.table(period.runs)
 	if code := codeOf(period.runs); code != "" {
 		n.when = append(n.when, code)

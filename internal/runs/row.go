@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
@@ -51,10 +49,10 @@ func (r *Run) AppendJSON(b []byte) []byte {
 	text("error", r.Error, r.Error == "")
 	b = append(b, `,"git":`...)
 	if r.git != "" {
-		b = appendRaw(b, r.git)
+		b = outputs.AppendJSON(b, r.git)
 	} else {
 		git, _ := json.Marshal(r.Git()) // null for none
-		b = appendRaw(b, string(git))
+		b = outputs.AppendJSON(b, string(git))
 	}
 	return append(b, '}')
 }
@@ -72,10 +70,10 @@ func (r *Run) appendParams(b []byte) []byte {
 		params, _ := json.Marshal(r.Params())
 		raw = string(params)
 	default:
-		b = appendRaw(b, raw[:len(raw)-1])
+		b = outputs.AppendJSON(b, raw[:len(raw)-1])
 		return append(strconv.AppendInt(append(b, `,"order":`...), r.order, 10), '}')
 	}
-	return appendRaw(b, raw)
+	return outputs.AppendJSON(b, raw)
 }
 
 func (r *Run) appendMetrics(b []byte) []byte {
@@ -112,22 +110,5 @@ func appendQuoted(b []byte, s string) []byte {
 		return append(append(append(b, '"'), s...), '"')
 	}
 	quoted, _ := json.Marshal(s)
-	return appendRaw(b, string(quoted))
-}
-
-// appendRaw appends compact JSON. Characters that steer a terminal, which JSON allows, are escaped.
-func appendRaw(b []byte, raw string) []byte {
-	for i, r := range raw {
-		if r == utf8.RuneError {
-			b = append(b, "\ufffd"...)
-			continue
-		}
-		if r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.In(r, unicode.Zl, unicode.Zp)) {
-			const hex = "0123456789abcdef"
-			b = append(b, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
-			continue
-		}
-		b = append(b, raw[i:i+utf8.RuneLen(r)]...)
-	}
-	return b
+	return outputs.AppendJSON(b, string(quoted))
 }
