@@ -26,6 +26,9 @@ var queueForm = form{
 	{blacklist, nil},
 }
 
+// maxWarnings is how many lines of a queue file are told of.
+const maxWarnings = 20
+
 // LoadQueue reads a queue file; errors and warnings show its base name.
 func LoadQueue(file string) (Queue, error) {
 	data, err := readQueue(file)
@@ -72,7 +75,11 @@ func ParseQueue(file string, data []byte) (Queue, error) {
 	}
 
 	seen := map[string]bool{}
+	left := 0
 	warn := func(e entry, format string) {
+		if left++; left > maxWarnings {
+			return
+		}
 		q.Warnings = append(q.Warnings, fmt.Sprintf("%s: "+format, at(file, e.line), show(e.name)))
 	}
 	for _, e := range src.lists[list] {
@@ -89,6 +96,9 @@ func ParseQueue(file string, data []byte) (Queue, error) {
 			q.Names = append(q.Names, name)
 			q.Lines = append(q.Lines, e.line)
 		}
+	}
+	if left > maxWarnings {
+		q.Warnings = append(q.Warnings, fmt.Sprintf("%s: %d more lines are left out or count once", show(file), left-maxWarnings))
 	}
 	return q, nil
 }

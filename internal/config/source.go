@@ -98,6 +98,9 @@ func parse(file string, data []byte, form form) (*source, error) {
 		return nil, fail(0, "save it as UTF-8", "is in UTF-16")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if bytes.ContainsRune(data, '\r') && !bytes.ContainsRune(data, '\n') {
+		return nil, fail(0, "save it with line feeds (LF, as on Unix)", "its lines end with carriage returns")
+	}
 
 	src := &source{file: file, commands: map[place]string{}, lines: map[place]int{}, lists: map[string][]entry{}}
 	var text strings.Builder // the keys without comments, for ini

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
+	"strings"
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -81,22 +81,29 @@ func readQueue(project config.Project, file string) (*queue, []Finding) {
 	for _, w := range listed.Warnings {
 		warn(w)
 	}
+	for _, w := range pipeline.MissingModels(project, file, listed) {
+		warn(w)
+	}
 	for i, name := range listed.Names {
-		if text := pipeline.MissingModel(project, file, name, listed.Lines[i]); text != "" {
-			warn(text)
-		} else if m, err := plugin.Find(project.ModelsDir, name); err == nil && !listed.Blacklist {
+		if listed.Blacklist || pipeline.Missing(project, name) {
+			continue
+		}
+		if m, err := plugin.Find(project.ModelsDir, name); err == nil {
 			q.models = append(q.models, m)
-		} else if err != nil && !listed.Blacklist && file == testQueueFile {
+		} else if file == testQueueFile {
 			warn(fmt.Sprintf("%s:%d: %v", file, listed.Lines[i], err)) // of the other queue the plan says so
 		}
 	}
 	if listed.Blacklist {
 		found, err := plugin.Discover(project.ModelsDir, project.OutputsDir)
 		if err != nil {
-			warn(err.Error())
+			for text := range strings.Lines(err.Error()) {
+				warn(strings.TrimSpace(text))
+			}
 		}
+		out := pipeline.LeftOut(listed)
 		for _, m := range found {
-			if !slices.Contains(listed.Names, m.Name) && !slices.Contains(listed.Names, m.File) {
+			if !out(m) {
 				q.models = append(q.models, m)
 			}
 		}

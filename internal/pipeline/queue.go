@@ -1,12 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
@@ -20,11 +20,14 @@ func (p *Pipeline) setQueue(queue config.Queue) {
 	if queue.Blacklist {
 		found, err := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
 		if err != nil {
-			p.warn(err.Error())
+			for text := range strings.Lines(err.Error()) {
+				p.warn(strings.TrimSpace(text))
+			}
 		}
 		names = nil
+		out := LeftOut(queue)
 		for _, m := range found {
-			if !slices.Contains(queue.Names, m.Name) && !slices.Contains(queue.Names, m.File) {
+			if !out(m) {
 				names = append(names, m.Name)
 			}
 		}
@@ -32,8 +35,8 @@ func (p *Pipeline) setQueue(queue config.Queue) {
 	p.mu.Lock()
 	p.queue, p.blacklist = names, queue.Blacklist
 	p.mu.Unlock()
-	for i, name := range queue.Names {
-		p.checkName(name, queue.Lines[i])
+	for _, text := range MissingModels(p.Project, p.queueFile(), queue) { // long before their turn comes
+		p.warn(text)
 	}
 	if len(p.queue) == 0 {
 		p.warn(p.queueFile() + " lists no models: there is nothing to run")
@@ -47,34 +50,61 @@ func (p *Pipeline) queueFile() string {
 	return "models_test.config"
 }
 
-// checkName warns of a name in a line of the queue file that does not exist, long before its turn comes.
-func (p *Pipeline) checkName(name string, line int) {
-	p.warn(MissingModel(p.Project, p.queueFile(), name, line))
+// LeftOut returns whether a model is one of those that a blacklist names.
+func LeftOut(queue config.Queue) func(plugin.Model) bool {
+	names := make(map[string]bool, len(queue.Names))
+	for _, name := range queue.Names {
+		names[name] = true
+	}
+	return func(m plugin.Model) bool { return names[m.Name] || names[m.File] }
 }
 
-// MissingModel returns a warning when the name in a line of a queue file is that of nothing, with what may be meant. Else it
-// returns "".
-func MissingModel(project config.Project, file, name string, line int) string {
-	if _, err := os.Stat(filepath.Join(project.ModelsDir, filepath.FromSlash(name))); err == nil || !errors.Is(err, os.ErrNotExist) {
-		return ""
+// Missing reports whether a name is that of nothing in the folder of the models.
+func Missing(project config.Project, name string) bool {
+	_, err := os.Stat(filepath.Join(project.ModelsDir, filepath.FromSlash(name)))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// maxMissing is how many names are told of that do not exist, each with what may be meant.
+const maxMissing = 20
+
+// MissingModels returns a warning for each name of a queue file that is that of nothing, with what may be meant.
+func MissingModels(project config.Project, file string, queue config.Queue) (warnings []string) {
+	var known []string
+	missing := 0
+	for i, name := range queue.Names {
+		if !Missing(project, name) {
+			continue
+		}
+		if missing++; missing > maxMissing {
+			continue
+		}
+		if missing == 1 {
+			found, _ := plugin.Discover(project.ModelsDir, project.OutputsDir)
+			for _, m := range found {
+				known = append(known, m.Name)
+			}
+		}
+		warning := fmt.Sprintf("%s:%d: there is no model %s in %s", file, queue.Lines[i], name, project.ModelsDir)
+		if near := meant(name, known); near != "" {
+			warning += "; did you mean " + near + "?"
+		}
+		warnings = append(warnings, warning)
 	}
-	warning := fmt.Sprintf("%s:%d: there is no model %s in %s", file, line, name, project.ModelsDir)
-	known, _ := plugin.Discover(project.ModelsDir, project.OutputsDir)
-	names := make([]string, len(known))
-	near := ""
-	for i, m := range known {
-		names[i] = m.Name
-		if path.Base(m.Name) == path.Base(name) {
-			near = m.Name // models/tiny.go, say, where tiny.go is meant
+	if missing > maxMissing {
+		warnings = append(warnings, fmt.Sprintf("%s: %d more names do not exist in %s", file, missing-maxMissing, project.ModelsDir))
+	}
+	return warnings
+}
+
+// meant is the known name that was probably meant, or "".
+func meant(name string, known []string) (near string) {
+	for _, k := range known {
+		if path.Base(k) == path.Base(name) {
+			near = k // models/tiny.go, say, where tiny.go is meant
 		}
 	}
-	if n := config.Nearest(name, names); n != "" {
-		near = n
-	}
-	if near != "" {
-		warning += "; did you mean " + near + "?"
-	}
-	return warning
+	return cmp.Or(config.Nearest(name, known), near)
 }
 
 // selected returns the models of the queue that the call selects, in order. Those that do not exist are left out.

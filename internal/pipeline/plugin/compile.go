@@ -242,8 +242,8 @@ var (
 // standalone returns the text of a Go file for a folder where it is the only one; messages and stack traces name the file
 // itself. What depends on where it lies, or on build constraints other than "ignore", is left to a build of its own.
 func (j *job) standalone() ([]byte, bool) {
-	text, err := os.ReadFile(j.model.Path)
-	if err != nil || strings.ContainsAny(j.model.Path, "\r\n") {
+	text, whole, err := readSource(j.model.Path)
+	if err != nil || !whole || strings.ContainsAny(j.model.Path, "\r\n") {
 		return nil, false
 	}
 	text = ignored.ReplaceAll(bytes.TrimPrefix(text, byteOrder), []byte("//$2"))

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Kind says how a model becomes a process.
@@ -119,11 +123,11 @@ func Find(modelsDir, name string) (Model, error) {
 	case strings.HasSuffix(m.Path, "_test.go"):
 		return Model{}, &NotModelError{name, "it is a Go test"}
 	case filepath.Ext(m.Path) == ".go":
-		src, err := os.ReadFile(m.Path)
+		pkg, main, err := readGoFile(m.Path)
 		if err != nil {
 			return Model{}, err
 		}
-		if pkg, main := readGo(src); !main && pkg != "" { // what is no Go the compiler will say
+		if !main && pkg != "" { // what is no Go the compiler will say
 			if pkg == "main" {
 				return Model{}, &NotModelError{name, "it has no func main"}
 			}
@@ -160,20 +164,46 @@ func Discover(modelsDir string, skip ...string) ([]Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder of the models: %w", err)
 	}
-	w := walk{skip: skip}
-	w.folder(root, "", []fs.FileInfo{info})
+	w := walk{}
+	for _, dir := range skip {
+		if info, err := os.Stat(dir); err == nil {
+			w.skip = append(w.skip, info)
+		}
+	}
+	w.folder(root, "", []fs.FileInfo{info}, false)
+	if more := len(w.errs) - maxErrors; more > 0 {
+		w.errs = append(w.errs[:maxErrors:maxErrors], fmt.Errorf("%d more files and folders are left out", more))
+	}
 	slices.SortFunc(w.found, func(a, b Model) int { return strings.Compare(a.Name, b.Name) })
 	return w.found, errors.Join(w.errs...)
 }
 
+const (
+	// maxLinked is how many folders behind a link are looked at: further links can make endlessly many ways of a few folders, and
+	// a link to / leads to all there is.
+	maxLinked = 1000
+	maxErrors = 20 // that are told
+)
+
 type walk struct {
-	skip  []string
-	found []Model
-	errs  []error
+	skip   []fs.FileInfo
+	linked int // how many folders behind the link there were
+	found  []Model
+	errs   []error
 }
 
-// folder adds the models below dir. The folders on the way to it are known, so that a link to one of them ends the walk.
-func (w *walk) folder(dir, name string, way []fs.FileInfo) {
+// add adds a model, if its name can be written in a queue.
+func (w *walk) add(m Model) {
+	if !utf8.ValidString(m.Name) || strings.ContainsFunc(m.Name, unicode.IsControl) {
+		w.errs = append(w.errs, fmt.Errorf("%q is left out: its name has control characters or is not UTF-8", m.Name))
+		return
+	}
+	w.found = append(w.found, m)
+}
+
+// folder adds the models below dir. The folders on the way to it are known, so that a link to one of them ends the walk; linked is
+// set when a link is part of the way.
+func (w *walk) folder(dir, name string, way []fs.FileInfo, linked bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		w.errs = append(w.errs, err)
@@ -186,21 +216,35 @@ func (w *walk) folder(dir, name string, way []fs.FileInfo) {
 	var executables []Model
 	for _, e := range entries {
 		m := Model{Name: path.Join(name, e.Name()), Path: filepath.Join(dir, e.Name())}
-		if strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_") || slices.Contains(w.skip, m.Path) {
+		if strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_") {
 			continue
 		}
 		info, err := os.Stat(m.Path)
 		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
+			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ELOOP) { // a link to nothing, or in a circle
 				w.errs = append(w.errs, err)
 			}
 			continue
 		}
 		switch {
 		case info.IsDir():
-			if e.Name() == "testdata" || e.Name() == "vendor" ||
-				slices.ContainsFunc(way, func(i fs.FileInfo) bool { return os.SameFile(i, info) }) {
+			same := func(i fs.FileInfo) bool { return os.SameFile(i, info) }
+			if e.Name() == "testdata" || e.Name() == "vendor" || slices.ContainsFunc(way, same) || slices.ContainsFunc(w.skip, same) {
 				continue
+			}
+			behind := linked || e.Type()&fs.ModeSymlink != 0
+			switch {
+			case !behind:
+			case !linked:
+				w.linked = 1
+			case w.linked == maxLinked:
+				w.linked++
+				w.errs = append(w.errs, fmt.Errorf("%s and what comes after it are left out: a link leads to more than %d folders", m.Name, maxLinked))
+				continue
+			case w.linked > maxLinked:
+				continue
+			default:
+				w.linked++
 			}
 			f, err := readFolder(m.Path)
 			if err != nil {
@@ -209,20 +253,20 @@ func (w *walk) folder(dir, name string, way []fs.FileInfo) {
 			}
 			if f.whyNoModel() == "" {
 				m.Kind, m.File = GoFolder, path.Join(m.Name, f.mains[0])
-				w.found = append(w.found, m)
+				w.add(m)
 				continue
 			}
-			w.folder(m.Path, m.Name, append(slices.Clip(way), info))
+			w.folder(m.Path, m.Name, append(slices.Clip(way), info), behind)
 		case !info.Mode().IsRegular() || strings.HasSuffix(e.Name(), "_test.go"):
 		case filepath.Ext(e.Name()) == ".go":
-			src, err := os.ReadFile(m.Path)
+			_, main, err := readGoFile(m.Path)
 			if err != nil {
 				w.errs = append(w.errs, err)
 				continue
 			}
-			if _, main := readGo(src); main {
+			if main {
 				m.Kind = GoFile
-				w.found = append(w.found, m)
+				w.add(m)
 				goModels[strings.TrimSuffix(m.Name, ".go")] = true
 			}
 		default:
@@ -246,13 +290,13 @@ func (w *walk) folder(dir, name string, way []fs.FileInfo) {
 			if kind == Executable {
 				executables = append(executables, m)
 			} else if kind == Python {
-				w.found = append(w.found, m)
+				w.add(m)
 			}
 		}
 	}
 	for _, m := range executables {
 		if !goModels[m.Name] {
-			w.found = append(w.found, m)
+			w.add(m)
 		}
 	}
 }
@@ -291,11 +335,11 @@ func readFolder(dir string) (folder, error) {
 		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		src, err := os.ReadFile(file)
+		_, main, err := readGoFile(file)
 		if err != nil {
 			return folder{}, err
 		}
-		if _, main := readGo(src); !main {
+		if !main {
 			continue
 		}
 		if ok, err := build.Default.MatchFile(dir, e.Name()); err == nil && !ok {
@@ -310,6 +354,50 @@ func readFolder(dir string) (folder, error) {
 // isGoSource tells whether the go command would look at a file of that name.
 func isGoSource(name string) bool {
 	return strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
+}
+
+// maxSource is how long a source may be, in bytes, to be parsed here: that takes many times the memory. A longer one, generated
+// or no source at all, is judged by its lines.
+const maxSource = 4 << 20
+
+// readGoFile is readGo for a file.
+func readGoFile(file string) (pkg string, main bool, err error) {
+	src, whole, err := readSource(file)
+	if err != nil {
+		return "", false, err
+	}
+	if whole {
+		pkg, main = readGo(src)
+		return pkg, main, nil
+	}
+	if f, _ := parser.ParseFile(token.NewFileSet(), "", src, parser.PackageClauseOnly); f != nil && f.Name != nil {
+		pkg = f.Name.Name
+	}
+	if pkg == "main" {
+		main, err = hasLine(file, mainText)
+	}
+	return pkg, main, err
+}
+
+// readSource reads a file up to maxSource.
+func readSource(file string) (src []byte, whole bool, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	src, err = io.ReadAll(io.LimitReader(f, maxSource+1))
+	return src[:min(len(src), maxSource)], len(src) <= maxSource, err
+}
+
+// hasLine tells whether a file has text in it, whatever the length of both.
+func hasLine(file string, text *regexp.Regexp) (bool, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return text.MatchReader(bufio.NewReader(f)), nil
 }
 
 var mainText = regexp.MustCompile(`(?m)^func main\(\)`)
@@ -345,12 +433,17 @@ func scriptKind(file string, info fs.FileInfo) (Kind, error) {
 	if !executable {
 		return Python, nil
 	}
-	src, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return 0, err
 	}
-	if bytes.HasPrefix(src, []byte("#!")) && bytes.Contains(src, protocolMark) {
-		return Executable, nil
+	defer f.Close()
+	var start [2]byte
+	if _, err := io.ReadFull(f, start[:]); err != nil || string(start[:]) != "#!" {
+		return Python, nil // an empty file too
+	}
+	if speaks, err := Speaks(file); speaks || err != nil {
+		return Executable, err
 	}
 	return Python, nil
 }

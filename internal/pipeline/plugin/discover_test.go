@@ -2,10 +2,12 @@ package plugin
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -184,6 +186,68 @@ func TestFind(t *testing.T) {
 		if _, err := Find(dir, name); !errors.As(err, &e) || !slices.Contains(e.Candidates, "softmax") {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+func TestDiscoverEndsWhateverLinksThereAre(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"z.go": mainGo, "outputs/runs/r.go": mainGo})
+	for i := range 30 { // 2 to the power of 30 ways to the last
+		folder := filepath.Join(dir, ".many", fmt.Sprint("d", i))
+		err := errors.Join(os.MkdirAll(folder, 0o777), os.Symlink(fmt.Sprint("../d", i+1), filepath.Join(folder, "a")), os.Symlink(fmt.Sprint("../d", i+1), filepath.Join(folder, "b")))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := errors.Join(
+		os.Symlink(".many/d0", filepath.Join(dir, "many")), os.Symlink(".", filepath.Join(dir, "self")), os.Symlink("../..", filepath.Join(dir, "up")), os.Symlink("/", filepath.Join(dir, "root")),
+		os.Symlink("loop", filepath.Join(dir, "loop")), os.Symlink("/dev/zero", filepath.Join(dir, "zero.py")), os.Symlink("outputs", filepath.Join(dir, "results")),
+		syscall.Mkfifo(filepath.Join(dir, "pipe.go"), 0o666))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := Discover(dir, filepath.Join(dir, "outputs"))
+	if err == nil || !strings.Contains(err.Error(), "a link leads to more than 1000 folders") {
+		t.Errorf("error %v", err)
+	}
+	names := map[string]bool{}
+	for _, m := range found {
+		names[m.Name] = true
+	}
+	if !names["z.go"] || names["results/runs/r.go"] || names["outputs/runs/r.go"] {
+		t.Errorf("found %v", found)
+	}
+}
+
+func TestDiscoverLeavesOutNamesThatNoQueueCanHold(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"a\nb.go": mainGo, "a\x1b[31m/m.go": mainGo, "\xff.go": mainGo, "größe 模型.go": mainGo, "a\x80.txt": ""})
+	found, err := Discover(dir)
+	if len(found) != 1 || found[0].Name != "größe 模型.go" {
+		t.Errorf("found %v", found)
+	}
+	for _, name := range []string{`"a\nb.go"`, `"a\x1b[31m"`, `"\xff.go"`} {
+		if err == nil || !strings.Contains(err.Error(), name+" is left out") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), "txt") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLongSourcesAreJudgedByTheirLines(t *testing.T) {
+	long := strings.Repeat("# 64 bytes and more of a line that says nothing to anybody ....\n", maxSource/64+1)
+	goLong := "package main\n" + strings.ReplaceAll(long, "#", "//")
+	dir := write(t, t.TempDir(), map[string]string{
+		"main.go": goLong + "func main() {}\n", "none.go": goLong, "lib.go": "package lib\n" + goLong[13:] + "func main() {}\n",
+		"model.py": long + "MODEL = Net()\n", "other.py": long + "MODEL = 'resnet'\n", "spaces.py": strings.Repeat(" ", maxSource/2-10) + strings.Repeat(";", maxSource/2-10) + "MODEL = 1",
+	})
+	found, err := Discover(dir)
+	var names []string
+	for _, m := range found {
+		names = append(names, m.Name)
+	}
+	if want := []string{"main.go", "model.py", "spaces.py"}; !slices.Equal(names, want) || err != nil {
+		t.Errorf("found %q, %v", names, err)
 	}
 }
 

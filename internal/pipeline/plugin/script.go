@@ -1,7 +1,8 @@
 package plugin
 
 import (
-	"os"
+	"bytes"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,17 +11,21 @@ import (
 // hasMODEL tells whether a Python script assigns MODEL at its top level, as far as its text shows: also below an `if` or a
 // `try`, as one of several targets, or by a function that declares it global. A text is no model, whatever it is called.
 func hasMODEL(file string) (bool, error) {
-	src, err := os.ReadFile(file)
-	if err != nil || !strings.Contains(string(src), "MODEL") {
+	src, whole, err := readSource(file)
+	if err != nil {
 		return false, err
 	}
+	if !whole {
+		return hasLine(file, modelText)
+	}
+	if !bytes.Contains(src, []byte("MODEL")) {
+		return false, nil
+	}
 	var scopes []int // the indentation of the functions and classes around a line
-	for _, line := range statements(string(src)) {
-		text := strings.TrimLeft(line, " \t")
+	for indent, text := range statements(string(src)) {
 		if text == "" {
 			continue
 		}
-		indent := len(line) - len(text)
 		for len(scopes) > 0 && indent <= scopes[len(scopes)-1] {
 			scopes = scopes[:len(scopes)-1]
 		}
@@ -35,42 +40,50 @@ func hasMODEL(file string) (bool, error) {
 }
 
 var (
+	modelText  = regexp.MustCompile(`(?m)^MODEL[ \t]*(:[^=\n]*)?=[ \t]*[^=\s"']`)
 	scopeText  = regexp.MustCompile(`^(async[ \t]+)?(def|class)[ \t]`)
 	globalText = regexp.MustCompile(`^global[ \t]+([\w, \t]*[, \t])?MODEL[ \t]*(,|$)`)
 	literal    = regexp.MustCompile(`^[A-Za-z]{0,2}""$`)
 )
 
-// statements returns the statements of a Python source with their indentation: strings are empty in them, comments are left
-// out, and what continues on the next line is one.
-func statements(src string) []string {
-	var all []string
-	var b strings.Builder
-	end := func() {
-		all = append(all, b.String())
-		b.Reset()
-	}
-	depth := 0
+// statements goes through the statements of a Python source, with the width of their indentation: strings are empty in them,
+// comments are left out, and what continues on the next line is one.
+func statements(src string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) { eachStatement(src, yield) }
+}
+
+func eachStatement(src string, yield func(int, string) bool) {
+	var b []byte
+	indent, depth := 0, 0
+	start := true // only white space has come of the line
 	for i := 0; i < len(src); i++ {
 		switch c := src[i]; {
+		case (c == ' ' || c == '\t' || c == '\r') && len(b) == 0:
+			if start {
+				indent++
+			}
+			continue
 		case c == '#':
 			for i+1 < len(src) && src[i+1] != '\n' {
 				i++
 			}
 		case c == '"' || c == '\'':
 			i = stringEnd(src, i)
-			b.WriteString(`""`)
+			b = append(b, `""`...)
 		case c == '\\' && i+1 < len(src) && (src[i+1] == '\n' || src[i+1] == '\r'):
 			i++
-			b.WriteByte(' ')
-		case c == '\n' && depth == 0 || c == ';' && depth == 0:
-			indent := b.String()[:b.Len()-len(strings.TrimLeft(b.String(), " \t"))]
-			end()
-			if c == ';' {
-				b.WriteString(indent)
-				for i+1 < len(src) && src[i+1] == ' ' {
-					i++
-				}
+			if len(b) > 0 {
+				b = append(b, ' ')
 			}
+		case c == '\n' && depth == 0 || c == ';' && depth == 0:
+			if !yield(indent, string(b)) {
+				return
+			}
+			b = b[:0]
+			if start = c == '\n'; start {
+				indent = 0
+			}
+			continue
 		default:
 			if strings.IndexByte("([{", c) >= 0 {
 				depth++
@@ -80,11 +93,11 @@ func statements(src string) []string {
 			if c == '\n' || c == '\r' {
 				c = ' '
 			}
-			b.WriteByte(c)
+			b = append(b, c)
 		}
+		start = false
 	}
-	end()
-	return all
+	yield(indent, string(b))
 }
 
 // stringEnd returns the place of the last quote of the string that begins at i.

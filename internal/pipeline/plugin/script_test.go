@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -57,8 +58,16 @@ func FuzzStatements(f *testing.F) {
 	f.Add("x = '''\\")
 	f.Add("(]]\"\\\n;;= =")
 	f.Fuzz(func(t *testing.T, src string) {
-		for _, s := range statements(src) {
+		size := 0
+		for indent, s := range statements(src) {
 			assignsMODEL(s)
+			size += len(s)
+			if indent < 0 || indent > len(src) || strings.HasPrefix(s, " ") || strings.Contains(s, "\n") {
+				t.Errorf("%q has a statement %q with indentation %d", src, s, indent)
+			}
+		}
+		if size > 2*len(src) {
+			t.Errorf("the statements of %d bytes have %d", len(src), size)
 		}
 	})
 }
