@@ -58,7 +58,35 @@ func (f Folder) ModelDir(model, suffix string) string {
 	if suffix != "" {
 		name += "-" + suffix
 	}
-	return filepath.Join(f.Dir, "model_ckpts", name)
+	return filepath.Join(f.modelDirs(), name)
+}
+
+func (f Folder) modelDirs() string { return filepath.Join(f.Dir, "model_ckpts") }
+
+// MakeModelDir makes dir, which is a ModelDir, unless it is there. It follows no link on the way from the folder of all of them,
+// which may be one itself: models empty their directories, and what a link leads to is somebody else's.
+func (f Folder) MakeModelDir(dir string) error {
+	at := f.modelDirs()
+	if err := os.MkdirAll(at, 0o777); err != nil {
+		return err
+	}
+	below, err := filepath.Rel(at, dir)
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(below, string(filepath.Separator)) {
+		at = filepath.Join(at, name)
+		err := os.Mkdir(at, 0o777)
+		if info, lerr := os.Lstat(at); lerr == nil && info.Mode()&os.ModeSymlink != 0 {
+			return fmt.Errorf("the model directory %s is a link, which is not followed: models empty their directories; model_ckpts as a whole may be a link", at)
+		} else if lerr == nil && info.IsDir() {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NewRunID returns a name for a run: the time to the millisecond, so that names sort by it, and a random tail, so that no

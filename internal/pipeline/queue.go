@@ -179,6 +179,29 @@ func sharedDir(short, long *model) string {
 	return ""
 }
 
+// owner returns another model that has the model directory of m with a suffix, or one in it; of those that have the same one it
+// is that with the longer name.
+func (p *Pipeline) owner(m *model, suffix string) string {
+	if suffix == "" && m.found.Kind == plugin.GoFolder {
+		for _, other := range p.queue {
+			if strings.HasPrefix(other, m.name+"/") {
+				return other
+			}
+		}
+	}
+	for end := len(suffix); end > 0; end = strings.LastIndexByte(suffix[:end], '-') {
+		other := m.name + "-" + suffix[:end]
+		info, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(other)))
+		if err != nil {
+			continue
+		}
+		if _, err := plugin.Find(p.Project.ModelsDir, other); err == nil || info.IsDir() {
+			return other
+		}
+	}
+	return ""
+}
+
 // dir is the model directory of a version in execution mode.
 func (p *Pipeline) dir(m *model, d due) string { return p.Folder.ModelDir(m.name, d.ModelDirSuffix) }
 

@@ -32,6 +32,7 @@ type run struct {
 	noted   bool            // the history knows that it has started
 	name    string          // model/version
 	dir     string          // the model directory, absolute
+	owner   string          // another model whose that is, or empty
 	phase   string
 	began   time.Time     // the phase
 	trained time.Duration // how long the training took
@@ -72,8 +73,11 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 		}
 	}
 	r.dir = p.dir(m, d)
+	if m.cleans {
+		r.owner = p.owner(m, d.ModelDirSuffix)
+	}
 	if !p.Execute {
-		r.Mode = wire.ModeTest
+		r.owner, r.Mode = "", wire.ModeTest
 		r.dir = filepath.Join(p.temp, r.ID)
 	}
 	return r
@@ -133,7 +137,12 @@ func (r *run) prepare() (err error) {
 			return err
 		}
 	}
-	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+	if p.Execute {
+		err = p.Folder.MakeModelDir(r.dir)
+	} else {
+		err = os.MkdirAll(r.dir, 0o777)
+	}
+	if err != nil {
 		if p.Recorder != nil && outputs.Sick(err) {
 			p.fatal(err)
 		}
@@ -149,6 +158,9 @@ func (r *run) prepare() (err error) {
 func (r *run) begin() error {
 	p := r.p
 	clean := p.Execute && r.due.why != version.Resumes
+	if clean && r.model.cleans && r.owner != "" {
+		return fmt.Errorf("it would empty its model directory, which is also that of %s, or has those of its versions in it: give it another MODEL_DIR_SUFFIX", r.owner)
+	}
 	if !clean || !r.model.cleans {
 		if err := r.note(); err != nil {
 			return err
