@@ -63,7 +63,7 @@ func completeModels(*app) completer {
 		if err != nil {
 			return nil
 		}
-		models, _ := plugin.Discover(p.ModelsDir, p.OutputsDir)
+		models, _ := plugin.Discover(p.ModelsDir, outputs.Places(p.OutputsDir)...)
 		var names []string
 		for _, m := range models {
 			names = append(names, m.Name)

@@ -95,7 +95,7 @@ func readQueue(project config.Project, file string) (*queue, []Finding) {
 		}
 	}
 	if listed.Blacklist {
-		found, err := plugin.Discover(project.ModelsDir, project.OutputsDir)
+		found, err := plugin.Discover(project.ModelsDir, outputs.Places(project.OutputsDir)...)
 		if err != nil {
 			for text := range strings.Lines(err.Error()) {
 				warn(strings.TrimSpace(text))

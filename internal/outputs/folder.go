@@ -36,6 +36,12 @@ func NewFolder(dir, host string) Folder {
 	return Folder{Dir: dir, Host: host}
 }
 
+// Places are the folders below which an outputs folder holds what others wrote: itself and, as it may be a folder that holds other
+// things too, those that it is made of.
+func Places(dir string) []string {
+	return []string{dir, filepath.Join(dir, "runs"), filepath.Join(dir, "model_ckpts")}
+}
+
 // LogFile, OutputFile and HistoryFile are the files that grow with each execution on this host.
 func (f Folder) LogFile() string     { return filepath.Join(f.Dir, "log-"+f.Host) }
 func (f Folder) OutputFile() string  { return filepath.Join(f.Dir, "output-"+f.Host) }

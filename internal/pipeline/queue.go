@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
 )
@@ -18,7 +19,7 @@ import (
 func (p *Pipeline) setQueue(queue config.Queue) {
 	names := queue.Names
 	if queue.Blacklist {
-		found, err := plugin.Discover(p.Project.ModelsDir, p.Project.OutputsDir)
+		found, err := plugin.Discover(p.Project.ModelsDir, outputs.Places(p.Project.OutputsDir)...)
 		if err != nil {
 			for text := range strings.Lines(err.Error()) {
 				p.warn(strings.TrimSpace(text))
@@ -80,7 +81,7 @@ func MissingModels(project config.Project, file string, queue config.Queue) (war
 			continue
 		}
 		if missing == 1 {
-			found, _ := plugin.Discover(project.ModelsDir, project.OutputsDir)
+			found, _ := plugin.Discover(project.ModelsDir, outputs.Places(project.OutputsDir)...)
 			for _, m := range found {
 				known = append(known, m.Name)
 			}
