@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py' -o -name '*.css' -o -name '*.js' -o -path '*/_project/*' -type f) go.mod go.sum
 
-.PHONY: run build install test test-real faults lint bench cross clean help
+.PHONY: run build install test test-real faults fuzz lint bench cross clean help
 
 run: build ## build mlpipeline, test the sample project and run it for real; a second time nothing is left to do
 	$(BIN) -C examples/sample-project -u
@@ -29,8 +29,18 @@ test-real: ## tests against real third-party programs; installs their Debian pac
 	./test/real/install
 	$(GO) test -count=1 -tags real ./test/real/...
 
-faults: ## what a night must survive, all of it (docs/reliability.md)
+faults: fuzz ## what a night must survive, all of it (docs/reliability.md)
 	$(GO) test -count=1 -v -timeout 60m ./test/faults -full
+
+# By their number: a time that ends in the middle of an input is reported as a failure.
+FUZZTIME ?= 10000x
+fuzz: ## each parser with FUZZTIME=10000x inputs, or e.g. 5m of them
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	  sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file | while read -r target; do \
+	    out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$(dirname $$file) 2>&1) || { echo "$$out"; exit 1; }; \
+	    echo "$$target: $$(echo "$$out" | grep -o 'execs: [0-9]*' | tail -1)"; \
+	  done || exit 1; \
+	done
 
 lint: ## gofmt, vet, staticcheck, tidy
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi

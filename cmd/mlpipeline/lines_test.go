@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -189,4 +190,23 @@ func TestFooter(t *testing.T) {
 	step("above", []string{"a", "b"}, false, "\r \x1b[J\r\r\x1b[Kabove\n"+two)
 	step("in place", []string{"a", "c"}, false, "\r\x1b[K"+strings.Replace(two, "Bb", "Bc", 1))
 	step("none", nil, false, "\r \x1b[J\r\r\x1b[K")
+}
+
+// FuzzLiveLines: no line is wider than the terminal or steers it, whatever models and metrics are called.
+func FuzzLiveLines(f *testing.F) {
+	f.Add("softmax", "hidden=16", "loss", "train", 0.5, int64(3), int64(10), uint8(80))
+	f.Add("\x1b[2J", "\u202e\n", "\u009b", "\x07", math.Inf(1), int64(-1), int64(math.MaxInt64), uint8(20))
+	f.Add("模型", "👩\u200d👧", "e\u0301\u0301", wire.PhaseTrain, math.NaN(), int64(math.MinInt64), int64(1), uint8(1))
+	f.Fuzz(func(t *testing.T, model, version, metric, phase string, value float64, step, total int64, width uint8) {
+		s := night()
+		s.Running = append(s.Running, outputs.Live{
+			Model: model, Version: version, Started: before(time.Hour), Phase: phase, Step: step, Total: total, Epoch: step, Epochs: total,
+			Rate: value, Left: value, Metrics: map[string]wire.Float{metric: wire.Float(value), "loss": 1},
+		})
+		for _, line := range liveLines(s, int(width)+1, 24, evening, false) {
+			if runewidth.StringWidth(line) > int(width)+1 || oneLine(line) != line {
+				t.Fatalf("in %d columns: %q", int(width)+1, line)
+			}
+		}
+	})
 }

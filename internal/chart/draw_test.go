@@ -134,3 +134,30 @@ func TestLongNames(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSVG: a picture is well-formed, and holds nothing but its own elements, whatever the names.
+func FuzzSVG(f *testing.F) {
+	f.Add("loss", "a/b", 1.0, 2.0)
+	f.Add("</text><script>", "\" & \x1b\xff\u202e", math.Inf(1), math.NaN())
+	f.Add(strings.Repeat("名", 500), "", -math.MaxFloat64, math.SmallestNonzeroFloat64)
+	f.Fuzz(func(t *testing.T, metric, name string, one, two float64) {
+		var b bytes.Buffer
+		curves := []Curve{{name, []Point{{Step: 1, Value: one}, {Step: 2, Value: two}}}, {name + "2", []Point{{Step: 2, Value: two}}}}
+		if err := SVG(&b, metric, curves); err != nil {
+			t.Fatal(err)
+		}
+		for d := xml.NewDecoder(&b); ; {
+			token, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, ok := token.(xml.StartElement); ok && !strings.Contains(" svg title rect polyline circle text path g line ", " "+e.Name.Local+" ") {
+				t.Fatalf("there is a <%s>", e.Name.Local)
+			}
+		}
+		Text(curves, 60, 10, false)
+	})
+}

@@ -1,6 +1,8 @@
 package outputs
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -155,4 +157,121 @@ func TestALineLongerThanAnyIsPassedOver(t *testing.T) {
 	if text, _ := os.ReadFile(own.HistoryFile()); string(text) != whole("before") {
 		t.Errorf("what is left is %d bytes", len(text))
 	}
+}
+
+// FuzzRunDir: whatever a journal calls a run, its folder lies in that of the runs, or is none.
+func FuzzRunDir(f *testing.F) {
+	for _, s := range []string{"20261126-224135237-dtohjyj2", "..", ".", "", "../../x", "/etc", "a/../..", "%2E%2E", "\x00", "...", "\\..\\"} {
+		f.Add(s)
+	}
+	folder := NewFolder("/outputs", "h")
+	f.Fuzz(func(t *testing.T, run string) {
+		dir := folder.RunDir(run)
+		if name, ok := strings.CutPrefix(dir, "/outputs/runs/"); run != "" && (!ok || strings.Contains(name, "/") || filepath.Clean(dir) != dir) || run == "" && dir != "/outputs/runs" {
+			t.Errorf("run %q has %q", run, dir)
+		}
+	})
+}
+
+// FuzzHost: whatever a machine is called, its files lie in the outputs folder and their names are one line.
+func FuzzHost(f *testing.F) {
+	for _, s := range []string{"vm", "", "..", "a/b", "/etc/passwd", "a\nb", "\u202e", "\u009b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		folder := NewFolder("/outputs", host)
+		for _, file := range []string{folder.LogFile(), folder.OutputFile(), folder.HistoryFile(), folder.StatusFile(), folder.LockFile(folder.Host)} {
+			if filepath.Dir(file) != "/outputs" || Clean(file) != file || strings.ContainsAny(file, "\t\x00") {
+				t.Errorf("host %q has %q", host, file)
+			}
+		}
+	})
+}
+
+// FuzzBlocks: of any text, cut anywhere into lines, each line comes that is not longer than it may be, and of a longer one the
+// newline.
+func FuzzBlocks(f *testing.F) {
+	f.Add([]byte("a\nbb\n\nccc"), uint32(2), uint32(1))
+	f.Add([]byte("xxxx"), uint32(1<<20), uint32(1<<20))
+	f.Fuzz(func(t *testing.T, part []byte, times, limit uint32) {
+		// Blocks are of half a megabyte: less than that is one.
+		text := bytes.Repeat(part, int(times%2000)+1)
+		if len(text) > 4<<20 {
+			text = text[:4<<20]
+		}
+		most := blockSize + int(limit%(2*blockSize))
+		var want, got bytes.Buffer
+		for line := range bytes.Lines(text) {
+			if len(line)-1 < most { // how much more fits depends on where the block begins
+				want.Write(line)
+			} else if line[len(line)-1] == '\n' {
+				want.WriteByte('\n')
+			}
+		}
+		err := inBlocks(bytes.NewReader(text), most, func(to *[]byte, text []byte) { *to = append((*to)[:0], text...) }, func(b *[]byte) error {
+			got.Write(*b)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted, have := strings.Split(want.String(), "\n"), strings.Split(got.String(), "\n")
+		if len(wanted) != len(have) {
+			t.Fatalf("%d lines of %d", len(have), len(wanted))
+		}
+		for i := range wanted {
+			if wanted[i] != have[i] && (wanted[i] != "" || len(have[i]) > 2*most+blockSize) {
+				t.Fatalf("line %d has %d bytes, not %d", i, len(have[i]), len(wanted[i]))
+			}
+		}
+	})
+}
+
+// FuzzMend: whatever a journal ends with, it ends with a whole line once it is open, and what was whole is as it was.
+func FuzzMend(f *testing.F) {
+	for _, s := range []string{"", "{}", "{}\n", "{}\n{", "\n\n", "a\nb\x00\x00", "{}\n{}", "{\"event\":\"journal\",\"format\":9}\n"} {
+		f.Add([]byte(s))
+	}
+	dir, err := os.MkdirTemp("", "mlpipeline-mend-")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { os.RemoveAll(dir) })
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(dir, "journal")
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		file, err := openOwn(path, os.O_RDWR|os.O_APPEND)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		torn, empty, err := mend(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := text[:bytes.LastIndexByte(text, '\n')+1]
+		switch {
+		case torn != "":
+			if !bytes.Equal(after, whole) || torn != string(text[len(whole):]) {
+				t.Fatalf("%q became %q, torn %q", text, after, torn)
+			}
+		case len(whole) == len(text):
+			if !bytes.Equal(after, text) {
+				t.Fatalf("%q became %q", text, after)
+			}
+		default:
+			if string(after) != string(text)+"\n" || !json.Valid(text[len(whole):]) {
+				t.Fatalf("%q became %q", text, after)
+			}
+		}
+		if empty != (len(after) == 0) {
+			t.Fatalf("%q is empty: %t", after, empty)
+		}
+	})
 }

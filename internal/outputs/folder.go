@@ -25,7 +25,7 @@ type Folder struct {
 // NewFolder returns the outputs folder dir of a machine.
 func NewFolder(dir, host string) Folder {
 	host = strings.Map(func(r rune) rune {
-		if r == '/' || r < ' ' {
+		if r == '/' || misleads(r) {
 			return '_'
 		}
 		return r

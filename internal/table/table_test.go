@@ -3,6 +3,8 @@ package table
 import (
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func written(t *testing.T, write func(w *strings.Builder) error) string {
@@ -76,4 +78,30 @@ func TestColours(t *testing.T) {
 	if got := written(t, func(w *strings.Builder) error { return table.Write(w, table.Widths()) }); got != want {
 		t.Errorf("\n%q\n%q", got, want)
 	}
+}
+
+// FuzzTable: no line is wider than the columns, and none ends with a space, whatever the texts.
+func FuzzTable(f *testing.F) {
+	f.Add("grid-hidden=64", "模型🙂", uint8(5))
+	f.Add("e\u0301\u0301\u0301\u0301", "👩\u200d👩\u200d👧\u200d👦", uint8(1))
+	f.Add("\xff\xfe", "ｗｉｄｅ", uint8(12))
+	f.Fuzz(func(t *testing.T, a, b string, most uint8) {
+		clean := func(s string) string {
+			return strings.Map(func(r rune) rune {
+				if unicode.IsControl(r) || unicode.IsSpace(r) {
+					return '_'
+				}
+				return r
+			}, strings.ToValidUTF8(s, "?"))
+		}
+		a, b = clean(a), clean(b)
+		table := &Table{Columns: []Column{{Title: "t", Middle: true, Most: int(most)}, {Title: "u", Right: true, Most: int(most)}, {Title: "v"}}, Cells: []string{a, b, "x", b, a, ""}}
+		widths := table.Widths()
+		for line := range strings.Lines(written(t, func(w *strings.Builder) error { return table.Write(w, widths) })) {
+			line = strings.TrimSuffix(line, "\n")
+			if Width(line) > Total(widths) || strings.HasSuffix(line, " ") || !utf8.ValidString(line) {
+				t.Fatalf("%q and %q in %v: %q is %d wide", a, b, widths, line, Width(line))
+			}
+		}
+	})
 }

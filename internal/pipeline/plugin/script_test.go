@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"go/version"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,6 +69,18 @@ func FuzzStatements(f *testing.F) {
 		}
 		if size > 2*len(src) {
 			t.Errorf("the statements of %d bytes have %d", len(src), size)
+		}
+	})
+}
+
+// FuzzLanguage: the version of the language is one that Go knows, or none.
+func FuzzLanguage(f *testing.F) {
+	for _, s := range []string{"go1.26.8", "devel go1.27-0123456789 Mon", "go1.21rc2", "go", "", "devel +abc", "go1.26.8 X:boringcrypto"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if l := (toolchain{version: text}).language(); l != "" && (!version.IsValid(l) || version.Lang(l) != l) {
+			t.Errorf("%q has %q", text, l)
 		}
 	})
 }

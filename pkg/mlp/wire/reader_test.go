@@ -236,3 +236,46 @@ func FuzzMetricRecord(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReader: what is read are the lines that were written, but for empty ones, however they arrive.
+func FuzzReader(f *testing.F) {
+	f.Add([]byte("{}\n\n{}\r\nlast"), uint8(1), uint16(1))
+	f.Add([]byte("\r\n\x00\n"), uint8(3), uint16(20000))
+	f.Fuzz(func(t *testing.T, text []byte, part uint8, times uint16) {
+		text = bytes.Repeat(text, int(times%5000)+1)
+		if len(text) > 100_000 {
+			text = text[:100_000]
+		}
+		var want []string
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimRight(line, "\r\n"); line != "" {
+				want = append(want, line)
+			}
+		}
+		r := NewReader(&slowly{text, int(part) + 1})
+		for i := 0; ; i++ {
+			line, err := r.Next()
+			if err == io.EOF && i == len(want) {
+				return
+			}
+			if err != nil || i == len(want) || string(line) != want[i] {
+				t.Fatalf("line %d of %d is %q, %v", i, len(want), line, err)
+			}
+		}
+	})
+}
+
+// slowly is read in parts.
+type slowly struct {
+	text []byte
+	part int
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if len(s.text) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.text[:min(s.part, len(s.text))])
+	s.text = s.text[n:]
+	return n, nil
+}
