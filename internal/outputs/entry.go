@@ -52,6 +52,7 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	defer file.Close()
 	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
 	number := 0
+	bad := badLines{path: path}
 	enough := errors.New("it need not be read on")
 	var newer error
 	err = inBlocks(file, maxEvent, scanEntries, func(entries *[]Entry) error {
@@ -63,7 +64,7 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 				warnings = append(warnings, copyOfHistory(path, e.Host, host))
 				return enough
 			case e.Event == "":
-				warnings = append(warnings, badLine(path, number))
+				warnings = bad.add(warnings, number)
 			case e.Format > JournalFormat:
 				newer = newerFormat(path, number, int(e.Format))
 				return enough
@@ -76,7 +77,7 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	if err != nil && err != enough {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	return warnings, newer
+	return bad.end(warnings), newer
 }
 
 // scanEntries takes the entries from whole lines. One without an Event stands for a line that cannot be read. What has no

@@ -67,9 +67,8 @@ func read(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is longer than %d MiB, and none of the pipeline's", most>>20)}
+	if info, err := file.Stat(); err != nil || info.Size() > most {
+		return nil, errors.Join(err, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is longer than %d MiB, and none of the pipeline's", most>>20)})
 	}
-	return text, err
+	return io.ReadAll(io.LimitReader(file, most))
 }

@@ -162,6 +162,8 @@ func (h *History) read(path string) error {
 	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
 	h.files, h.sizes = append(h.files, path), append(h.sizes, 0)
 	r := bufio.NewReaderSize(file, 1<<20)
+	bad := badLines{path: path}
+	defer func() { h.Warnings = bad.end(h.Warnings) }()
 	var offset int64
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
@@ -189,7 +191,7 @@ func (h *History) read(path string) error {
 			h.Warnings = append(h.Warnings, copyOfHistory(path, l.host, host))
 			return nil
 		case !ok || length > maxEvent:
-			h.Warnings = append(h.Warnings, badLine(path, number))
+			h.Warnings = bad.add(h.Warnings, number)
 		case l.format > JournalFormat:
 			return newerFormat(path, number, l.format)
 		case l.event != "" && len(l.version) > 0:
@@ -203,8 +205,26 @@ func copyOfHistory(path, of, host string) string {
 	return fmt.Sprintf("%s: it is a copy of the history of %s, not that of a host %s; it is left out", path, of, host)
 }
 
-func badLine(path string, number int) string {
-	return fmt.Sprintf("%s:%d: not a line of a history; it is passed over", path, number)
+// badLines counts the lines of a journal that cannot be read, and tells of the first of them.
+type badLines struct {
+	path  string
+	count int
+}
+
+const maxBadLines = 10 // that are told of
+
+func (b *badLines) add(warnings []string, number int) []string {
+	if b.count++; b.count > maxBadLines {
+		return warnings
+	}
+	return append(warnings, fmt.Sprintf("%s:%d: not a line of a history; it is passed over", b.path, number))
+}
+
+func (b *badLines) end(warnings []string) []string {
+	if b.count <= maxBadLines {
+		return warnings
+	}
+	return append(warnings, fmt.Sprintf("%s: %d more are not lines of a history; they are passed over", b.path, b.count-maxBadLines))
 }
 
 // add takes the event in, unless another host has told of a later one.

@@ -133,11 +133,8 @@ func (f Folder) ReadStatuses() ([]Status, error) {
 		}
 		path := filepath.Join(f.Dir, e.Name())
 		text, err := read(path, maxStatus)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // one that was about to replace another
-		}
 		if err != nil {
-			return nil, fmt.Errorf("read status: %w", err)
+			continue // one that was about to replace another, or is none
 		}
 		var s Status
 		if json.Unmarshal(text, &s) != nil || s.Host != host {
