@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,7 +56,7 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	bad := badLines{path: path}
 	enough := errors.New("it need not be read on")
 	var newer error
-	err = inBlocks(file, maxEvent, scanEntries, func(entries *[]Entry) error {
+	take := func(entries *[]Entry) error {
 		for i := range *entries {
 			e := &(*entries)[i]
 			number++
@@ -73,7 +74,17 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 			}
 		}
 		return nil
-	})
+	}
+	if info, serr := file.Stat(); serr == nil && info.Size() < blockSize { // there may be very many hosts
+		var text []byte
+		if text, err = io.ReadAll(io.LimitReader(file, blockSize)); err == nil {
+			var entries []Entry
+			scanEntries(&entries, text)
+			err = take(&entries)
+		}
+	} else {
+		err = inBlocks(file, maxEvent, scanEntries, take)
+	}
 	if err != nil && err != enough {
 		return nil, fmt.Errorf("read history: %w", err)
 	}

@@ -44,8 +44,9 @@ type History struct {
 // ReadHistory reads the journals of all hosts. It needs no lock: a line that is being written is left for later.
 func (f Folder) ReadHistory() (*History, error) {
 	h := &History{last: map[string]map[string]Past{}}
+	r := bufio.NewReaderSize(nil, 1<<20)
 	for _, file := range f.historyFiles() {
-		if err := h.read(file); err != nil {
+		if err := h.read(file, r); err != nil {
 			return nil, err
 		}
 	}
@@ -152,8 +153,8 @@ func (f Folder) Lately(each func(Event)) {
 	}
 }
 
-// read reads one journal.
-func (h *History) read(path string) error {
+// read reads one journal through r.
+func (h *History) read(path string, r *bufio.Reader) error {
 	file, err := open(path)
 	if err != nil {
 		return fmt.Errorf("read history: %w", err)
@@ -161,7 +162,7 @@ func (h *History) read(path string) error {
 	defer file.Close()
 	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
 	h.files, h.sizes = append(h.files, path), append(h.sizes, 0)
-	r := bufio.NewReaderSize(file, 1<<20)
+	r.Reset(file)
 	bad := badLines{path: path}
 	defer func() { h.Warnings = bad.end(h.Warnings) }()
 	var offset int64

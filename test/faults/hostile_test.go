@@ -53,7 +53,7 @@ func TestAHostileOutputsFolder(t *testing.T) {
 	garbage := make([]byte, sized(4, 100)<<20)
 	rand.Read(garbage)
 	put("history-garbage", string(garbage))
-	for i := range sized(500, 100_000) {
+	for i := range sized(500, 20_000) {
 		put(fmt.Sprintf("history-h%d", i), event(fmt.Sprint("v", i), "no"))
 	}
 	put("status-text", strings.Repeat("[", 10<<20))
@@ -142,7 +142,7 @@ func TestVeryLargeFilesAmongTheModels(t *testing.T) {
 	p := newProject(t)
 	p.actor("a", "version v1\n")
 	p.write("models.config", "[MLP]\nuse_blacklist=True\n[BLACKLISTED_MODELS]\n")
-	size := sized(20, 200)
+	size := sized(20, 100)
 	p.sparse(p.path("models/zeros.py"), size)
 	p.sparse(p.path("models/zeros.go"), size)
 	p.sparse(p.path("models/zeros"), size)
@@ -151,7 +151,7 @@ func TestVeryLargeFilesAmongTheModels(t *testing.T) {
 	p.write("models/text.py", strings.Repeat(line, size<<20/len(line)))
 	p.write("models/generated/data.go", "package main\n\nvar data = []int{\n"+strings.Repeat("\t1, 2, 3, 4, 5, 6, 7, 8, 9, 10,\n", size<<20/32)+"}\n")
 	p.write("models/one/line.py", strings.Repeat("(", size<<20))
-	for i := range sized(1000, 100_000) {
+	for i := range sized(1000, 50_000) {
 		p.write(fmt.Sprintf("models/data/d%d.csv", i), "")
 	}
 	deep := p.path("models")

@@ -374,7 +374,7 @@ func readGoFile(file string) (pkg string, main bool, err error) {
 		pkg = f.Name.Name
 	}
 	if pkg == "main" {
-		main, err = hasLine(file, mainText)
+		main, err = hasLine(file, "func main()", mainText)
 	}
 	return pkg, main, err
 }
@@ -390,14 +390,27 @@ func readSource(file string) (src []byte, whole bool, err error) {
 	return src[:min(len(src), maxSource)], len(src) <= maxSource, err
 }
 
-// hasLine tells whether a file has text in it, whatever the length of both.
-func hasLine(file string, text *regexp.Regexp) (bool, error) {
+// hasLine tells whether a file has a line that text matches and that begins with start, whatever the length of both. Of a very
+// long line only the beginning is looked at.
+func hasLine(file, start string, text *regexp.Regexp) (bool, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	return text.MatchReader(bufio.NewReader(f)), nil
+	r := bufio.NewReaderSize(f, 64<<10)
+	for begins := true; ; {
+		line, err := r.ReadSlice('\n')
+		if begins && bytes.HasPrefix(line, []byte(start)) && text.Match(line) {
+			return true, nil
+		}
+		switch begins = err == nil; {
+		case err == io.EOF:
+			return false, nil
+		case err != nil && err != bufio.ErrBufferFull:
+			return false, fmt.Errorf("read %s: %w", file, err)
+		}
+	}
 }
 
 var mainText = regexp.MustCompile(`(?m)^func main\(\)`)

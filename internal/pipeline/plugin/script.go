@@ -16,7 +16,7 @@ func hasMODEL(file string) (bool, error) {
 		return false, err
 	}
 	if !whole {
-		return hasLine(file, modelText)
+		return hasLine(file, "MODEL", modelText)
 	}
 	if !bytes.Contains(src, []byte("MODEL")) {
 		return false, nil
