@@ -15,6 +15,15 @@ type Queue struct {
 	Warnings  []string // what was left out of Names; one line each, with file and line
 }
 
+// Listed is the Names as a set.
+func (q Queue) Listed() map[string]bool {
+	listed := make(map[string]bool, len(q.Names))
+	for _, name := range q.Names {
+		listed[name] = true
+	}
+	return listed
+}
+
 const (
 	whitelist = "WHITELISTED_MODELS"
 	blacklist = "BLACKLISTED_MODELS"

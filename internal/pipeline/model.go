@@ -55,10 +55,21 @@ type user struct {
 // pending reports whether there is something to do for d: to run it, or to say that it cannot be run.
 func (d due) pending() bool { return d.why.Due() || d.why == version.Refused }
 
-// next returns the next run that can start now, or nil. It opens the models on the way.
+// next returns the next run that can start now, or nil. It opens the models on the way. Those at the head of the queue that
+// have finished, and names of nothing, are looked at again only when no other can start.
 func (p *Pipeline) next() *run {
-	for _, m := range p.selected() {
-		for !m.finished && p.ctx.Err() == nil {
+	r := p.nextFrom(p.passed)
+	if r == nil && p.passed > 0 {
+		r = p.nextFrom(0)
+	}
+	return r
+}
+
+func (p *Pipeline) nextFrom(first int) *run {
+	p.passed = first
+	for i := first; i < len(p.queue); i++ {
+		m := p.model(p.queue[i])
+		for m != nil && !m.finished && p.ctx.Err() == nil {
 			if !m.opened {
 				if err := p.open(m); err != nil {
 					switch {
@@ -93,6 +104,9 @@ func (p *Pipeline) next() *run {
 				continue
 			}
 			return p.newRun(m, d)
+		}
+		if p.passed == i && (m == nil || m.finished) {
+			p.passed++
 		}
 	}
 	return nil

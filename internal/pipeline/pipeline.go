@@ -56,8 +56,10 @@ type Pipeline struct {
 	ctx       context.Context // ends when no other version is to start
 	started   time.Time
 	models    map[string]*model
-	queue     []string // names of models, in the order in force
-	blacklist bool     // they were found, not listed
+	longer    map[string][]*model // by what their names begin with before a - or a /
+	queue     []string            // names of models, in the order in force
+	passed    int                 // how many of these, from the first on, next need not look at
+	blacklist bool                // they were found, not listed
 	running   map[*run]bool
 	ended     chan *run
 	planning  bool              // it is only said what would run
@@ -144,6 +146,7 @@ func (p *Pipeline) begin() (done func(), err error) {
 	p.mu.Lock()
 	p.started = time.Now()
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
+	p.longer = map[string][]*model{}
 	p.mu.Unlock()
 	p.ended = make(chan *run)
 	p.env = recordedEnvironment()
@@ -190,6 +193,7 @@ func (p *Pipeline) reload() {
 		p.notice("the queue has changed")
 	}
 	p.setQueue(queue)
+	p.selected() // so that State counts those that are new
 }
 
 // start starts a run. Its end comes through p.ended.

@@ -36,6 +36,7 @@ func (p *Pipeline) setQueue(queue config.Queue) {
 	p.mu.Lock()
 	p.queue, p.blacklist = names, queue.Blacklist
 	p.mu.Unlock()
+	p.passed = 0
 	for _, text := range MissingModels(p.Project, p.queueFile(), queue) { // long before their turn comes
 		p.warn(text)
 	}
@@ -53,10 +54,7 @@ func (p *Pipeline) queueFile() string {
 
 // LeftOut returns whether a model is one of those that a blacklist names.
 func LeftOut(queue config.Queue) func(plugin.Model) bool {
-	names := make(map[string]bool, len(queue.Names))
-	for _, name := range queue.Names {
-		names[name] = true
-	}
+	names := queue.Listed()
 	return func(m plugin.Model) bool { return names[m.Name] || names[m.File] }
 }
 
@@ -112,22 +110,35 @@ func meant(name string, known []string) (near string) {
 func (p *Pipeline) selected() []*model {
 	var models []*model
 	for _, name := range p.queue {
-		m := p.models[name]
-		if m == nil {
-			if _, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(name))); err != nil {
-				continue
-			}
-			m = &model{name: name}
-			p.mu.Lock()
-			p.models[name] = m
-			p.summary.models++
-			p.mu.Unlock()
-		}
-		if p.Models.Has(name) {
+		if m := p.model(name); m != nil {
 			models = append(models, m)
 		}
 	}
 	return models
+}
+
+// model returns the model of the queue with a name, nil when it does not exist or the call does not select it.
+func (p *Pipeline) model(name string) *model {
+	m := p.models[name]
+	if m == nil {
+		if _, err := os.Stat(filepath.Join(p.Project.ModelsDir, filepath.FromSlash(name))); err != nil {
+			return nil
+		}
+		m = &model{name: name}
+		p.mu.Lock()
+		p.models[name] = m
+		p.summary.models++
+		p.mu.Unlock()
+		for i, c := range name {
+			if c == '-' || c == '/' {
+				p.longer[name[:i]] = append(p.longer[name[:i]], m)
+			}
+		}
+	}
+	if !p.Models.Has(name) {
+		return nil
+	}
+	return m
 }
 
 // warnShared warns of versions that share a model directory: the later ones find what the earlier ones left there.
@@ -146,19 +157,23 @@ func (p *Pipeline) warnShared(m *model) {
 		dir := filepath.Base(p.Folder.ModelDir(m.name, s))
 		p.warn(fmt.Sprintf("%s: versions %s share the model directory %s; a MODEL_DIR_SUFFIX gives each its own", m.name, list(users[s], 5), dir))
 	}
-	for _, other := range p.models {
-		outer, inner := m, other
-		if len(outer.name) > len(inner.name) {
-			outer, inner = inner, outer
+	for i, c := range m.name {
+		if short := p.models[m.name[:i]]; short != nil && (c == '-' || c == '/') {
+			p.warnNear(short, m)
 		}
-		if strings.HasPrefix(inner.name, outer.name+"/") && outer.suffixes[""] > 0 && len(inner.suffixes) > 0 {
-			p.warn(fmt.Sprintf("the model directories of %s lie in that of %s: to empty it is to delete them; a MODEL_DIR_SUFFIX for all versions of %s keeps them apart", inner.name, outer.name, outer.name))
-		}
-		for _, pair := range [][2]*model{{m, other}, {other, m}} {
-			if dir := sharedDir(pair[0], pair[1]); dir != "" {
-				p.warn(fmt.Sprintf("%s and %s share the model directory %s", pair[0].name, pair[1].name, dir))
-			}
-		}
+	}
+	for _, long := range p.longer[m.name] {
+		p.warnNear(m, long)
+	}
+}
+
+// warnNear is warnShared for two models, of which the name of long is that of short with a - or a / and more behind it.
+func (p *Pipeline) warnNear(short, long *model) {
+	if long.name[len(short.name)] == '/' && short.suffixes[""] > 0 && len(long.suffixes) > 0 {
+		p.warn(fmt.Sprintf("the model directories of %s lie in that of %s: to empty it is to delete them; a MODEL_DIR_SUFFIX for all versions of %s keeps them apart", long.name, short.name, short.name))
+	}
+	if dir := sharedDir(short, long); dir != "" {
+		p.warn(fmt.Sprintf("%s and %s share the model directory %s", short.name, long.name, dir))
 	}
 }
 

@@ -302,13 +302,15 @@ func (p *Pipeline) warnOf(all []untested) {
 // howToTest says with which command all is tested.
 func (p *Pipeline) howToTest(all []untested) string {
 	queue, err := config.LoadQueue(filepath.Join(p.Project.Dir, "models_test.config"))
+	listed, seen := queue.Listed(), map[string]bool{}
 	var models, missing []string // missing in the queue of test mode
 	for _, u := range all {
-		if slices.Contains(models, u.model) {
+		if seen[u.model] {
 			continue
 		}
+		seen[u.model] = true
 		models = append(models, u.model)
-		if err != nil || slices.Contains(queue.Names, u.model) == queue.Blacklist {
+		if err != nil || listed[u.model] == queue.Blacklist {
 			missing = append(missing, u.model)
 		}
 	}
