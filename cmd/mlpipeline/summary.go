@@ -13,8 +13,8 @@ import (
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
-// maxFailures is how many failures a summary names.
-const maxFailures = 20
+// maxNamed is how many failures a summary names, and of how many models the best version.
+const maxNamed = 20
 
 // A best is the best version of a model as JSON has it.
 type best struct {
@@ -48,26 +48,19 @@ func bestsOf(p *pipeline.Pipeline) func(*pipeline.Summary) []best {
 
 // bestOf returns the best version of each model in the execution of this process, which has just ended.
 func bestOf(folder outputs.Folder, measure runs.Measure) []best {
-	index, err := runs.Read(folder)
+	found, err := runs.BestOf(folder, measure, os.Getpid())
 	if err != nil {
 		return nil
 	}
-	for i := len(index.Executions) - 1; i >= 0; i-- {
-		// Not the latest, should the clock have been put back since the one before.
-		if e := index.Executions[i]; e.Host == folder.Host && e.PID == os.Getpid() {
-			var all []best
-			now, before := index.Split(e)
-			for _, b := range runs.Best(measure, now, before) {
-				one := best{b.Model, b.Metric, b.Goal, b.Run.Version, b.Run.ID, wire.Float(b.Value), nil}
-				if b.Before != nil {
-					one.Before = &bestRun{b.Before.Version, b.Before.ID, wire.Float(b.Was)}
-				}
-				all = append(all, one)
-			}
-			return all
+	var all []best
+	for _, b := range found {
+		one := best{b.Model, b.Metric, b.Goal, b.Run.Version, b.Run.ID, wire.Float(b.Value), nil}
+		if b.Before != nil {
+			one.Before = &bestRun{b.Before.Version, b.Before.ID, wire.Float(b.Was)}
 		}
+		all = append(all, one)
 	}
-	return nil
+	return all
 }
 
 // String says what is best, for people.
@@ -107,8 +100,8 @@ func summaryText(sum *pipeline.Summary, bests []best, test, recorded bool) strin
 	line := func(key, text string) { lines = append(lines, fmt.Sprintf("  %-8s %s", key, text)) }
 	if !test || len(sum.Failures) > 1 { // the one failure that halts test mode stands just above
 		for i, f := range sum.Failures {
-			if i == maxFailures {
-				line("", fmt.Sprintf("and %d more: mlpipeline ls --status failed", len(sum.Failures)-i))
+			if i == maxNamed {
+				line("", fmt.Sprintf("and %d more: mlpipeline ls --status failed", sum.Failed-i))
 				break
 			}
 			first, _ := cause(f.Cause)
@@ -118,7 +111,11 @@ func summaryText(sum *pipeline.Summary, bests []best, test, recorded bool) strin
 			}
 		}
 	}
-	for _, b := range bests {
+	for i, b := range bests {
+		if i == maxNamed {
+			line("", fmt.Sprintf("and of %d more models: mlpipeline report", len(bests)-i))
+			break
+		}
 		line("best:", outputs.Clean(b.String()))
 	}
 	if done && !test {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
@@ -31,6 +32,9 @@ func (p *Pipeline) build() {
 	}
 }
 
+// maxAhead is of how many versions, about, it is kept in memory what their models told before their turn.
+const maxAhead = 100_000
+
 // openFinished opens the models, several at once, of which the history says that they have nothing to do: it takes asking
 // each for its versions to know, and they have no run to wait for. It also tells of the others what changed.
 func (p *Pipeline) openFinished() {
@@ -39,12 +43,13 @@ func (p *Pipeline) openFinished() {
 	}
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, 4)
+	var kept atomic.Int64 // versions
 	for _, m := range p.selected() {
 		finished, stale := p.expectation(m)
 		if len(stale) > 0 {
 			p.noticeStale(m, stale)
 		}
-		if !finished {
+		if !finished || kept.Load() > maxAhead {
 			continue
 		}
 		wait.Add(1)
@@ -55,6 +60,7 @@ func (p *Pipeline) openFinished() {
 			if p.ask(m) != nil || slices.ContainsFunc(m.plan, due.pending) {
 				m.plan = nil // it is asked again when its turn comes
 			}
+			kept.Add(int64(len(m.plan)))
 			m.close(p)
 		}()
 	}

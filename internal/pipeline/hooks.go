@@ -139,7 +139,7 @@ func (h *hooks) finished(sum *Summary) hook {
 		cause, _, _ := strings.Cut(strings.TrimSpace(f.Cause), "\n")
 		line := cut(outputs.Clean(Name(f.Model, f.Version)+": "+cause), keptLine)
 		if size += len(line) + 1; size > hookFact {
-			failures = append(failures, fmt.Sprintf("... %d more failures", len(sum.Failures)-i))
+			failures = append(failures, fmt.Sprintf("... %d more failures", sum.Failed-i))
 			break
 		}
 		failures = append(failures, line)

@@ -112,10 +112,15 @@ func (p *Pipeline) nextFrom(first int) *run {
 	return nil
 }
 
+// finish notes that nothing of m is left to be started, and drops what only that takes: there may be very many models, with
+// very many versions.
 func (p *Pipeline) finish(m *model) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	m.finished = true
-	p.mu.Unlock()
+	m.plan, m.due, m.outlook = nil, nil, outlook{}
+	m.users, m.compared = nil, nil
+	m.tests.passport, m.tests.same, m.tests.warned = nil, nil, nil
 }
 
 // overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.
@@ -204,6 +209,7 @@ func (p *Pipeline) open(m *model) error {
 	p.mu.Unlock()
 	if len(m.due) == 0 {
 		m.close(p)
+		p.saveTests(m)
 	} else if p.Recorder != nil {
 		go m.git() // the first run will want it at its end
 	}

@@ -75,6 +75,7 @@ type Pipeline struct {
 	// of each model opened, finished, due, outlook, found and program.
 	mu      sync.Mutex
 	summary Summary
+	faults  []outputs.Fault // the last failures
 	warned  map[string]bool
 	err     *RecordError // why nothing can be recorded any more
 	flawed  error        // the first that was lost of what is recorded besides results,
@@ -236,7 +237,10 @@ func (p *Pipeline) failed(f Failure) {
 	f.Cause = cut(f.Cause, keptLine) // the record has all of it
 	p.mu.Lock()
 	p.summary.Failed++
-	p.summary.Failures = append(p.summary.Failures, f)
+	if len(p.summary.Failures) < maxFailures {
+		p.summary.Failures = append(p.summary.Failures, f)
+	}
+	p.faults = append(p.faults[max(0, len(p.faults)-outputs.MaxNext+1):], outputs.Fault(f))
 	p.mu.Unlock()
 	if !p.Execute {
 		p.Stop.Raise(Killing)

@@ -86,6 +86,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 			missing = append(missing, p.untested(m, slices.Values(m.plan))...)
 		}
 		m.close(p)
+		p.finish(m)
 	}
 	if p.RequireTested {
 		if err := p.refusal(missing); err != nil {

@@ -52,11 +52,14 @@ type Summary struct {
 	Skipped     int       `json:"skipped"`
 	Left        bool      `json:"left,omitempty"` // it was stopped before all was done
 	Seconds     float64   `json:"seconds"`
-	Failures    []Failure `json:"failures,omitempty"`
+	Failures    []Failure `json:"failures,omitempty"` // the first, at most maxFailures
 
 	models   int // that were found
 	selected int // versions that the patterns of the call select
 }
+
+// maxFailures is how many failures a Summary names: a night of nothing else must not fill the memory.
+const maxFailures = 1000
 
 func (s Summary) tally() outputs.Tally {
 	return outputs.Tally{Finished: s.Finished, Failed: s.Failed, Interrupted: s.Interrupted, Skipped: s.Skipped}

@@ -46,9 +46,7 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 	s.Started = outputs.Time{Time: p.started}
 	s.Queue = p.summary.tally()
 	s.Queue.Running = len(p.running)
-	for _, f := range p.summary.Failures[max(0, len(p.summary.Failures)-outputs.MaxNext):] {
-		s.Failures = append(s.Failures, outputs.Fault(f))
-	}
+	s.Failures = slices.Clone(p.faults)
 	for r := range p.running {
 		if l, ok := r.live.look(now); ok {
 			running = append(running, ongoing{l, r.due.effort})

@@ -349,6 +349,7 @@ func (p *Pipeline) checkTests() error {
 // model for its versions.
 func (p *Pipeline) requireTested() error {
 	var all []untested
+	kept := 0 // versions
 	for _, m := range p.selected() {
 		err := p.refresh(m)
 		if err == nil {
@@ -363,6 +364,9 @@ func (p *Pipeline) requireTested() error {
 		default:
 			m.close(p)
 			all = append(all, p.untested(m, slices.Values(m.plan))...)
+			if kept += len(m.plan); kept > maxAhead {
+				m.plan = nil // it is asked again when its turn comes
+			}
 		}
 	}
 	for i, u := range all {

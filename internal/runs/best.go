@@ -2,7 +2,12 @@ package runs
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
+	"time"
+
+	"github.com/mlpipeline/mlpipeline/internal/outputs"
 )
 
 // A Measure is what the versions of a model are judged by. The zero Measure is Headline, with its Goal.
@@ -16,6 +21,11 @@ func (m Measure) For(runs []*Run) Measure {
 	if m.Metric == "" {
 		m.Metric = Headline(runs)
 	}
+	return m.withGoal()
+}
+
+// withGoal returns m with a Goal.
+func (m Measure) withGoal() Measure {
 	if m.Goal == "" {
 		m.Goal = "max"
 		if Goal(m.Metric) {
@@ -94,4 +104,78 @@ func (x *Index) Split(e *Execution) (now, before []*Run) {
 		}
 	}
 	return e.Runs, before
+}
+
+// BestOf is Best for the last execution of a process on this machine. It is for the end of a long night: of the journals, which
+// it reads twice, it keeps little in memory. Of the runs it returns Model, Version and ID.
+func BestOf(folder outputs.Folder, measure Measure, pid int) ([]ModelBest, error) {
+	var began time.Time
+	names := map[string]map[string]bool{} // of its metrics, by model
+	ours := false
+	_, err := folder.ReadEntries(func(host string, e *outputs.Entry) {
+		switch {
+		case host != folder.Host:
+		case e.Event == outputs.Begin:
+			if ours = e.PID == int64(pid); ours {
+				began = e.Time
+				clear(names)
+			}
+		case ours && e.Event == outputs.Finished:
+			outputs.EachResult(e.Results, func(set, name, _ string) bool {
+				if names[e.Model] == nil {
+					names[strings.Clone(e.Model)] = map[string]bool{}
+				}
+				names[e.Model][set+"."+name] = true
+				return true
+			})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	bests := map[string]*ModelBest{}
+	for model, of := range names {
+		m := measure
+		if m.Metric == "" {
+			m.Metric = HeadlineOf(slices.Sorted(maps.Keys(of)))
+		}
+		bests[model] = &ModelBest{Model: model, Measure: m.withGoal()}
+	}
+	ours = false
+	_, err = folder.ReadEntries(func(host string, e *outputs.Entry) {
+		if e.Event == outputs.Begin && host == folder.Host {
+			ours = e.PID == int64(pid) && e.Time.Equal(began)
+		}
+		b := bests[e.Model]
+		if e.Event != outputs.Finished || b == nil {
+			return
+		}
+		outputs.EachResult(e.Results, func(set, name, value string) bool {
+			if !isMetric(b.Metric, set, name) {
+				return true
+			}
+			switch {
+			case ours && host == folder.Host:
+				b.take(&b.Run, &b.Value, e, outputs.ResultValue(value))
+			case e.Time.Before(began):
+				b.take(&b.Before, &b.Was, e, outputs.ResultValue(value))
+			}
+			return false
+		})
+	})
+	var all []ModelBest
+	for _, model := range slices.Sorted(maps.Keys(bests)) {
+		if b := bests[model]; b.Run != nil {
+			all = append(all, *b)
+		}
+	}
+	return all, err
+}
+
+// take makes what e tells of the best of its kind, if it is. Of equals that is what started first.
+func (b *ModelBest) take(best **Run, value *float64, e *outputs.Entry, v float64) {
+	if *best == nil || b.Better(v, *value) || !b.Better(*value, v) && e.Run < (*best).ID {
+		*best = &Run{ID: strings.Clone(e.Run), Model: b.Model, Version: strings.Clone(e.Version)}
+		*value = v
+	}
 }
