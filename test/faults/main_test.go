@@ -24,8 +24,8 @@ func sized(part, all int) int {
 // builtEnv names built for a test that runs in another process.
 const builtEnv = "MLPIPELINE_FAULTS_BUILT"
 
-// built holds the program as bin/mlpipeline, the models of cmd/mlpipeline/testdata/actor and of testdata/rogue as actor and
-// rogue, and the user's cache of all tests.
+// built holds the program as bin/mlpipeline, the models of cmd/mlpipeline/testdata/actor, testdata/rogue and testdata/load as
+// actor, rogue and load, and the user's cache of all tests.
 var built string
 
 func TestMain(m *testing.M) {
@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	flag.Parse()
+	if *full {
+		patience *= 10
+	}
 	status, err := withPrograms(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -50,7 +53,7 @@ func withPrograms(do func() int) (status int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(built)
-	for program, pkg := range map[string]string{"bin/mlpipeline": "../../cmd/mlpipeline", "actor": "../../cmd/mlpipeline/testdata/actor", "rogue": "./testdata/rogue"} {
+	for program, pkg := range map[string]string{"bin/mlpipeline": "../../cmd/mlpipeline", "actor": "../../cmd/mlpipeline/testdata/actor", "rogue": "./testdata/rogue", "load": "./testdata/load"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(built, program), pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

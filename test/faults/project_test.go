@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long something that has to come is waited for. It is never waited for in vain unless a test fails.
-const patience = 2 * time.Minute
+var patience = 2 * time.Minute
 
 // A project is a folder with models, its queue in the order in which they were added.
 type project struct {
