@@ -88,6 +88,9 @@ func (f Folder) MakeModelDir(dir string) error {
 		} else if lerr == nil && info.IsDir() {
 			continue
 		}
+		if errors.Is(err, os.ErrExist) {
+			err = &os.PathError{Op: "mkdir", Path: at, Err: syscall.ENOTDIR}
+		}
 		if err != nil {
 			return err
 		}
