@@ -46,9 +46,15 @@ func (f Folder) appendBlock(run Run) (undo func() error, size int64, err error) 
 	return undo, info.Size() + int64(len(text)), err
 }
 
+// ruler is the first line of a block, and blockRun begins the line that names its run. No other line begins so.
+var (
+	ruler    = strings.Repeat("-", 80) + "\n"
+	blockRun = fmt.Sprintf("%-12s ", "run")
+)
+
 func block(run Run) string {
 	var b strings.Builder
-	b.WriteString(strings.Repeat("-", 80) + "\n")
+	b.WriteString(ruler)
 	line := func(key, value string) {
 		if value == "" {
 			return

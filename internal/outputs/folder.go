@@ -50,6 +50,9 @@ func (f Folder) HistoryFile() string { return filepath.Join(f.Dir, historyPrefix
 // RunDir is the folder of the record of a run.
 func (f Folder) RunDir(run string) string { return filepath.Join(f.Dir, "runs", within(run)) }
 
+// newRuns is where the records of this host are made, to appear whole.
+func (f Folder) newRuns() string { return filepath.Join(f.Dir, "runs", ".new-"+f.Host) }
+
 // within is a name that stays in its folder. Names of runs come from journals of other machines too.
 func within(name string) string {
 	if name == "." || name == ".." {
@@ -103,8 +106,11 @@ func (f Folder) MakeModelDir(dir string) error {
 func NewRunID(now time.Time) string {
 	var tail [5]byte
 	rand.Read(tail[:])
-	stamp := strings.Replace(now.UTC().Format("20060102-150405.000"), ".", "", 1)
-	return stamp + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(tail[:]))
+	return runStamp(now) + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(tail[:]))
+}
+
+func runStamp(t time.Time) string {
+	return strings.Replace(t.UTC().Format("20060102-150405.000"), ".", "", 1)
 }
 
 // A HeldError says who else is executing.

@@ -81,6 +81,7 @@ type Journal struct {
 	file *os.File
 	info os.FileInfo // of file
 	size int64
+	made bool // there was none before
 }
 
 // OpenJournal opens the journal of this host, which must hold the lock of the folder, and makes it when there is none. A last
@@ -107,7 +108,7 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("open history: %w", err)
 	}
-	j = &Journal{file: file, info: info, size: info.Size()}
+	j = &Journal{file: file, info: info, size: info.Size(), made: empty}
 	if empty {
 		if err := j.Append(Event{Event: Opened, Time: Time{time.Now()}, Format: JournalFormat, Host: f.Host}); err != nil {
 			return nil, "", err

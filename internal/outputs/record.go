@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
@@ -101,6 +102,26 @@ type Summary struct {
 	Run   string `json:"run,omitempty"`
 }
 
+// End is the line of the journal that tells of the end of the run.
+func (run Run) End() Event {
+	e := Event{
+		Event: run.Status, Model: run.Model, Version: run.Version, Run: run.ID, Time: *run.Ended,
+		Parameters: run.ParametersHash, Code: run.Code.Fingerprint, Step: run.Steps.Done, Seconds: run.Seconds, Git: run.Code.Git,
+	}
+	if run.Status == Finished {
+		e.Results = run.Results
+	} else {
+		e.Cause = run.Failure.Cause
+		if len(e.Cause) > maxCause {
+			e.Cause = strings.ToValidUTF8(e.Cause[:maxCause], "") + "..."
+		}
+	}
+	return e
+}
+
+// maxCause is the longest cause in the journal, in bytes. The record has all of it.
+const maxCause = 2000
+
 // A Record is the folder of a run that is being written. Its methods may be called from one goroutine each.
 type Record struct {
 	dir     string
@@ -109,15 +130,23 @@ type Record struct {
 	gone    bool // the folder was deleted meanwhile
 }
 
-// Record makes the folder of a run and writes run.json.
+// Record makes the folder of a run with run.json in it. It appears whole.
 func (f Folder) Record(run Run) (*Record, error) {
 	dir := f.RunDir(run.ID)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	r := &Record{dir: dir, metrics: &lineFile{path: filepath.Join(dir, metricsFile)}, printed: &lineFile{path: filepath.Join(dir, printedFile)}}
+	made := filepath.Join(f.newRuns(), filepath.Base(dir))
+	err := os.Mkdir(made, 0o777)
+	if errors.Is(err, os.ErrNotExist) {
+		err = os.MkdirAll(made, 0o777)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("record run: %w", err)
 	}
-	r := &Record{dir: dir, metrics: &lineFile{path: filepath.Join(dir, metricsFile)}, printed: &lineFile{path: filepath.Join(dir, printedFile)}}
-	if err := r.write(filepath.Join(dir, runFile), run); err != nil {
-		return nil, errors.Join(err, r.Discard())
+	if err := r.write(filepath.Join(made, runFile), run); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(made))
+	}
+	if err := os.Rename(made, dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("record run: %w", err), os.RemoveAll(made))
 	}
 	return r, nil
 }

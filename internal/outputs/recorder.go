@@ -17,6 +17,11 @@ type Recorder struct {
 	Folder
 	*Journal
 	Log     *zap.Logger
+	// AfterKill is set when the last execution on this host has not ended in order, and Recovered says what had to be done
+	// about it.
+	AfterKill bool
+	Recovered []string
+
 	Held    *Lock // that of the folder; unless it is nil it is checked before each run
 	log     *logFile
 	reserve reserve
@@ -44,11 +49,14 @@ func (f Folder) OpenRecorder() (*Recorder, error) {
 		return nil, err
 	}
 	r := &Recorder{Folder: f, Journal: journal, Log: log.logger(), log: log, reserve: reserve{dir: filepath.Join(f.Dir, ".reserve-"+f.Host)}, limit: largest()}
-	if info, err := os.Stat(f.OutputFile()); err == nil {
-		r.blocks = info.Size()
-	}
 	if torn != "" {
 		r.Log.Warn("the last line of the history was torn and has been taken off: " + torn)
+	}
+	if r.AfterKill, r.Recovered, err = f.recover(journal); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if info, err := os.Stat(f.OutputFile()); err == nil {
+		r.blocks = info.Size()
 	}
 	return r, nil
 }
@@ -162,5 +170,6 @@ func (r *Recorder) Trouble() error { return r.log.trouble() }
 // Close closes the files, and says what of the log is missing.
 func (r *Recorder) Close() error {
 	r.reserve.drop()
+	_ = os.RemoveAll(r.newRuns())
 	return errors.Join(r.Journal.Close(), r.log.close())
 }

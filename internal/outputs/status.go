@@ -131,19 +131,29 @@ func (f Folder) ReadStatuses() ([]Status, error) {
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
-		path := filepath.Join(f.Dir, e.Name())
-		text, err := read(path, maxStatus)
+		s, err := f.readStatus(host)
 		if err != nil {
-			continue // one that was about to replace another, or is none
+			return nil, err
 		}
-		var s Status
-		if json.Unmarshal(text, &s) != nil || s.Host != host {
-			continue // one that is being replaced on a file system that cannot rename, or a copy
+		if s.Host != "" {
+			all = append(all, s)
 		}
-		if s.Format > StatusFormat {
-			return nil, fmt.Errorf("read status %s: written by a newer mlpipeline (format %d; this one reads up to %d)", path, s.Format, StatusFormat)
-		}
-		all = append(all, s)
 	}
 	return all, nil
+}
+
+// readStatus returns the last Status of a host. It is empty when there is none.
+func (f Folder) readStatus(host string) (s Status, err error) {
+	path := filepath.Join(f.Dir, statusPrefix+host)
+	text, err := read(path, maxStatus)
+	if err != nil {
+		return Status{}, nil // it was about to replace another, or is none
+	}
+	if json.Unmarshal(text, &s) != nil || s.Host != host {
+		return Status{}, nil // it is being replaced on a file system that cannot rename, or a copy
+	}
+	if s.Format > StatusFormat {
+		return Status{}, fmt.Errorf("read status %s: written by a newer mlpipeline (format %d; this one reads up to %d)", path, s.Format, StatusFormat)
+	}
+	return s, nil
 }

@@ -93,6 +93,9 @@ func (p *Pipeline) Run() (Summary, error) {
 	p.log("info", fmt.Sprintf("mlpipeline %s starts, pid %d", p.Program, os.Getpid()))
 	if p.Recorder != nil {
 		p.Recorder.Reserve(p.Jobs)
+		for _, text := range p.Recorder.Recovered {
+			p.notice("%s", text)
+		}
 	}
 	p.mark(outputs.Event{Event: outputs.Begin, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
 	endStatus := p.writeStatus()

@@ -515,17 +515,10 @@ func (r *run) unrecorded(why error) {
 // writeTo records how the run ended. missing is what of its metrics and printed lines is lost.
 func (r *run) writeTo(recorder *outputs.Recorder) (missing, err error) {
 	r.Code.Git = r.model.git()
-	event := &outputs.Event{
-		Event: r.Status, Model: r.Model, Version: r.Version, Run: r.ID, Time: *r.Ended,
-		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Step: r.Steps.Done, Seconds: r.Seconds, Git: r.Code.Git,
-	}
+	last := r.Run.End()
+	event := &last
 	if r.told != r.ParametersHash {
 		event.Params, event.Order = r.Parameters, r.due.Order
-	}
-	if r.Status == outputs.Finished {
-		event.Results = r.Results
-	} else {
-		event.Cause = cut(r.Failure.Cause, keptLine)
 	}
 	if r.Status == outputs.Interrupted && !r.noted {
 		event = nil // it is as if it had not begun

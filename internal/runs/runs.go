@@ -24,7 +24,7 @@ const (
 var Statuses = []string{Running, Finished, Failed, Interrupted}
 
 // Killed is the Error of a run whose pipeline died.
-const Killed = "the pipeline was killed"
+const Killed = outputs.Killed
 
 // A Run is one run of a version, or a model that could not be run at all: then its Version is empty. Its methods may be
 // called from one goroutine at a time.
