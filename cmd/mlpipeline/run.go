@@ -81,6 +81,11 @@ func runPipeline(app *app, opts options) (err error) {
 					err = fmt.Errorf("results are recorded, but not all else: %w", cerr)
 				}
 			}()
+			if p.Recorder.AfterKill {
+				for _, left := range local.EndLeft(project.Dir, endPatience) {
+					p.Recorder.Recovered = append(p.Recorder.Recovered, fmt.Sprintf("process %d of a run whose pipeline was killed cannot be ended: %s", left.PID, left.Command))
+				}
+			}
 		}
 	}
 	if opts.run && opts.history {
@@ -106,6 +111,9 @@ func runPipeline(app *app, opts options) (err error) {
 	}
 	return signals.status(summary, err, lost)
 }
+
+// endPatience is how long the end of processes is waited for whose pipeline was killed.
+const endPatience = 10 * time.Second
 
 // unrecordable adds what to do about a disk on which nothing can be recorded.
 func unrecordable(err error) error {

@@ -1,19 +1,16 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
-	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // locks says which hosts execute this project now. The lock file of one that does not is nothing: the kernel has given the
@@ -73,28 +70,20 @@ func (d *Doctor) leftFiles(context.Context) []Finding {
 	return []Finding{say(Info, "leftovers", "", "%s when an execution was killed; nothing reads them: rm %s", text, strings.Join(files[:min(len(files), 3)], " "))}
 }
 
-// A process is one that a run has started.
-type process struct {
-	pid     int
-	run     string
-	dir     string // of the project: models start there, and PWD says so
-	command string
-}
-
 // leftProcesses looks for processes of runs whose pipeline is gone. It can on Linux only: elsewhere the environment of a
 // process cannot be read.
 func (d *Doctor) leftProcesses(ctx context.Context) []Finding {
 	if _, err := os.Stat("/proc/self/environ"); err != nil {
 		return nil
 	}
-	left := orphans()
+	left := local.Left()
 	if len(left) > 0 { // those of a pipeline that has just been killed are about to be killed, too
 		select {
 		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
 		}
-		still := orphans()
-		left = slices.DeleteFunc(left, func(p process) bool { return !slices.Contains(still, p) })
+		still := local.Left()
+		left = slices.DeleteFunc(left, func(p local.LeftProcess) bool { return !slices.Contains(still, p) })
 	}
 	if len(left) == 0 {
 		return []Finding{say(OK, "processes", "", "none is left of earlier runs")}
@@ -102,94 +91,15 @@ func (d *Doctor) leftProcesses(ctx context.Context) []Finding {
 	var findings []Finding
 	const most = 10
 	for _, p := range left[:min(len(left), most)] {
-		level, of := Warning, "a run in "+p.dir
-		if d.Dir != "" && sameFolder(p.dir, d.Dir) {
+		level, of := Warning, "a run in "+p.Dir
+		if d.Dir != "" && p.Of(d.Dir) {
 			level, of = Problem, "a run of this project"
 		}
-		findings = append(findings, say(level, "processes", fmt.Sprintf("kill %d; if it stays, kill -9 %d", p.pid, p.pid),
-			"pid %d of %s has outlived its pipeline: %s", p.pid, of, p.command))
+		findings = append(findings, say(level, "processes", fmt.Sprintf("kill %d; if it stays, kill -9 %d", p.PID, p.PID),
+			"pid %d of %s has outlived its pipeline: %s", p.PID, of, p.Command))
 	}
 	if more := len(left) - most; more > 0 {
 		findings = append(findings, say(Warning, "processes", "", "and %d more", more))
 	}
 	return findings
-}
-
-func sameFolder(a, b string) bool {
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
-}
-
-// orphans returns the processes that carry the name of a run and have no guardian above them. That ends with its pipeline.
-func orphans() []process {
-	entries, _ := os.ReadDir("/proc")
-	parents, guardians := map[int]int{}, map[int]bool{}
-	var pids []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
-		if err != nil {
-			continue
-		}
-		name, parent, state := parseStat(stat)
-		parents[pid], guardians[pid] = parent, name == local.GuardianName
-		if state != "Z" && state != "X" {
-			pids = append(pids, pid)
-		}
-	}
-	var found []process
-	for _, pid := range pids {
-		env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // those of other users cannot be read
-		run, dir := variable(env, wire.EnvRun), variable(env, "PWD")
-		if run == "" || guarded(pid, parents, guardians) {
-			continue
-		}
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		command := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
-		found = append(found, process{pid, run, dir, command[:min(len(command), 200)]})
-	}
-	return found
-}
-
-// variable returns the value of a variable in an environment as the kernel shows it.
-func variable(env []byte, name string) string {
-	for v := range bytes.SplitSeq(env, []byte{0}) {
-		if value, ok := bytes.CutPrefix(v, []byte(name+"=")); ok {
-			return string(value)
-		}
-	}
-	return ""
-}
-
-func guarded(pid int, parents map[int]int, guardians map[int]bool) bool {
-	for range parents { // a process that takes the number of a dead one may close a circle
-		if guardians[pid] {
-			return true
-		}
-		if pid = parents[pid]; pid == 0 {
-			break
-		}
-	}
-	return false
-}
-
-// parseStat takes name, parent and state from a /proc/<pid>/stat. The name stands in brackets and may hold some.
-func parseStat(stat []byte) (name string, parent int, state string) {
-	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
-	if open < 0 || end < open {
-		return "", 0, ""
-	}
-	fields := strings.Fields(string(stat[end+1:]))
-	if len(fields) < 2 {
-		return "", 0, ""
-	}
-	parent, _ = strconv.Atoi(fields[1])
-	return string(stat[open+1 : end]), parent, fields[0]
 }

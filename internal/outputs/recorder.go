@@ -16,7 +16,7 @@ import (
 type Recorder struct {
 	Folder
 	*Journal
-	Log     *zap.Logger
+	Log *zap.Logger
 	// AfterKill is set when the last execution on this host has not ended in order, and Recovered says what had to be done
 	// about it.
 	AfterKill bool
