@@ -24,6 +24,7 @@ type project struct {
 	*testing.T
 	dir  string
 	host string
+	tmp  string // TMPDIR of its calls
 }
 
 // newProject makes a project; settings are lines below [MLP] in mlp.config.
@@ -33,7 +34,7 @@ func newProject(t *testing.T, settings ...string) *project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &project{t, t.TempDir(), host}
+	p := &project{t, t.TempDir(), host, t.TempDir()}
 	p.write("mlp.config", "[MLP]\n"+strings.Join(settings, "\n")+"\n")
 	p.queue()
 	return p
@@ -98,7 +99,7 @@ func (p *project) startIn(wrapper []string, args ...string) *call {
 	line := append(append(wrapper[:len(wrapper):len(wrapper)], filepath.Join(built, "bin", "mlpipeline")), args...)
 	c := &call{p: p, cmd: exec.Command(line[0], line[1:]...), ended: make(chan struct{})}
 	c.cmd.Dir = p.dir
-	c.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(built, "cache"), marker+p.dir)
+	c.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(built, "cache"), "TMPDIR="+p.tmp, marker+p.dir)
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
 	p.check(c.cmd.Start())
 	go c.watch()
@@ -214,6 +215,9 @@ func (p *project) journal(host string) (events []event) {
 // ruler is the first line of a block of output-<host>.
 var ruler = strings.Repeat("-", 80) + "\n"
 
+// keyWidth is where the values of a block begin.
+const keyWidth = 13
+
 // blocks reads the blocks of output-<host> as maps of their fields. A file that is not all blocks fails the test.
 func (p *project) blocks(host string) (blocks []map[string]string) {
 	p.Helper()
@@ -229,8 +233,12 @@ func (p *project) blocks(host string) (blocks []map[string]string) {
 	for _, part := range parts[1:] {
 		block := map[string]string{}
 		for line := range strings.Lines(part) {
-			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-			block[key] = strings.TrimSpace(value)
+			if len(line) <= keyWidth || line[keyWidth-1] != ' ' {
+				p.Fatalf("output-%s: no line of a block: %q", host, line)
+			}
+			if key := strings.TrimSpace(line[:keyWidth]); key != "" {
+				block[key] = strings.TrimSpace(line[keyWidth:])
+			}
 		}
 		for _, key := range []string{"model", "version", "run", "started", "steps"} {
 			if block[key] == "" {
