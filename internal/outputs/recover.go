@@ -19,8 +19,8 @@ import (
 // Killed is the cause of the end of a run whose pipeline was killed.
 const Killed = "the pipeline was killed"
 
-// recover gives each run an end that an execution on this host has left without: because it was killed, or because the last
-// lines of the journal were lost in a power cut. A run whose record has its end is completed with what is missing, the block of
+// recover gives each run an end that an execution on this host has left without: because it was killed, because the last lines
+// of the journal were lost in a power cut, or because the disk was full. A run whose record has its end is completed with what is missing, the block of
 // output-<host> and the last line of the journal. The others were killed: they are interrupted from now on. killed reports
 // whether the last execution has not ended in order, did says, for people, what was done about it.
 //
@@ -204,11 +204,11 @@ func (f Folder) settle(j *Journal, o openRun, last Status) (did string, err erro
 		if err != nil {
 			return "", err
 		}
-		did = name + " had finished when the pipeline was killed: now it is recorded"
+		did = name + " had finished, but not all of that was recorded: now it is"
 	case Failed:
 		// What was refused before a process was started for it is refused again.
 		line = line && (o.started != nil || run.Seconds > 0)
-		did = name + " had failed when the pipeline was killed: now it is recorded"
+		did = name + " had failed, but not all of that was recorded: now it is"
 	default:
 		if run.Status != Interrupted {
 			f.interrupt(&run, last)

@@ -130,7 +130,9 @@ func (p *Pipeline) Run() (Summary, error) {
 	if p.Recorder != nil {
 		p.Recorder.Done()
 	}
-	p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
+	if p.broken() == nil { // else the next start completes what it can
+		p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
+	}
 	endStatus()
 	if refused != nil {
 		return p.summary, refused
