@@ -198,15 +198,20 @@ func TestDiscoverEndsWhateverLinksThereAre(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for i := range maxLinked + 10 {
+		if err := os.MkdirAll(filepath.Join(dir, ".wide", fmt.Sprint(i)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
 	err := errors.Join(
-		os.Symlink(".many/d0", filepath.Join(dir, "many")), os.Symlink(".", filepath.Join(dir, "self")), os.Symlink("../..", filepath.Join(dir, "up")), os.Symlink("/", filepath.Join(dir, "root")),
+		os.Symlink(".many/d0", filepath.Join(dir, "many")), os.Symlink(".", filepath.Join(dir, "self")), os.Symlink("..", filepath.Join(dir, "up")), os.Symlink(".wide", filepath.Join(dir, "wide")),
 		os.Symlink("loop", filepath.Join(dir, "loop")), os.Symlink("/dev/zero", filepath.Join(dir, "zero.py")), os.Symlink("outputs", filepath.Join(dir, "results")),
 		syscall.Mkfifo(filepath.Join(dir, "pipe.go"), 0o666))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found, err := Discover(dir, filepath.Join(dir, "outputs"))
-	if err == nil || !strings.Contains(err.Error(), "a link leads to more than 1000 folders") {
+	if err == nil || strings.Count(err.Error(), "a link leads to more than 1000 folders") != 2 {
 		t.Errorf("error %v", err)
 	}
 	names := map[string]bool{}
