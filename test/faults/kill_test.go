@@ -99,7 +99,7 @@ func (k *killer) night(models func(*project)) {
 			break
 		}
 		if k.both == both { // else the next call ends what they have left
-			k.p.until("no process is left", func() bool { return len(k.left()) == 0 })
+			k.gone()
 		}
 		if k.random.IntN(4) == 0 {
 			k.tear()
@@ -244,6 +244,21 @@ func (k *killer) left() []string {
 	return append(k.p.processes(), k.looseWorkers()...)
 }
 
+// gone waits until none is left.
+func (k *killer) gone() {
+	k.Helper()
+	for deadline := time.Now().Add(patience); len(k.left()) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			for _, pid := range k.left() {
+				line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+				stat, _ := os.ReadFile("/proc/" + pid + "/stat")
+				k.Errorf("process %s is left: %q %.100s", pid, line, stat)
+			}
+			k.FailNow()
+		}
+	}
+}
+
 func (k *killer) looseWorkers() (pids []string) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {
@@ -284,7 +299,7 @@ func child(pid int, name string) int {
 func (k *killer) check() {
 	k.Helper()
 	p := k.p
-	p.until("no process is left", func() bool { return len(k.left()) == 0 })
+	k.gone()
 	var versions []string
 	plan := p.run(0, "-r", "-u", "--dry-run", "--json")
 	for line := range strings.Lines(plan.stdout.String()) {
