@@ -98,7 +98,10 @@ func explain(err error, stderr io.Writer) int {
 	var noCache *plugin.CacheError
 	var adviser interface{ Hint() string }
 	var usage usageError
+	var newer *outputs.NewerError
 	switch {
+	case errors.As(err, &newer):
+		hint, status = newer.Hint(), exitUsage
 	case errors.As(err, &inConfig):
 		what, hint, status = inConfig.What(), inConfig.Hint, exitUsage
 	case errors.As(err, &late):

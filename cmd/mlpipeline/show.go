@@ -17,6 +17,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/chart"
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
 	"github.com/mlpipeline/mlpipeline/internal/table"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
@@ -69,7 +70,7 @@ func runShow(app *app, project, name string, asJSON bool) error {
 	record, err := run.Record()
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			fmt.Fprintln(app.stderr, "warning: "+outputs.Clean(err.Error()))
+			fmt.Fprintln(app.stderr, "warning: "+outputs.Clean(pipeline.Advise(err)))
 		}
 		record = outputs.Run{}
 	}
@@ -146,7 +147,7 @@ func (s *shown) collect() {
 	case !r.Ended.IsZero():
 		s.line("ended", s.when(r.Ended)+", took "+outputs.Duration(r.Seconds))
 	case r.Status == runs.Running:
-		s.line("running", "for "+outputs.Duration(time.Since(r.Started).Seconds()))
+		s.line("running", "for "+outputs.Duration(max(0, time.Since(r.Started).Seconds())))
 	default:
 		s.line("ended", "not known")
 	}

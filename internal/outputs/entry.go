@@ -64,11 +64,11 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 			case number == 1 && e.Host != "" && e.Host != host:
 				warnings = append(warnings, copyOfHistory(path, e.Host, host))
 				return enough
-			case e.Event == "":
-				warnings = bad.add(warnings, number)
 			case e.Format > JournalFormat:
 				newer = newerFormat(path, number, int(e.Format))
 				return enough
+			case e.Event == "":
+				warnings = bad.add(warnings, number)
 			case e.Event != Opened:
 				each(host, e)
 			}
@@ -219,7 +219,8 @@ func decodeEntry(line string, e *Entry) bool {
 		Host                        string
 	}
 	if json.Unmarshal([]byte(line), &l) != nil || l.Event == "" {
-		return false
+		*e = Entry{Format: int64(formatOf([]byte(line)).Format)}
+		return e.Format > JournalFormat
 	}
 	results := ""
 	var decoded Results

@@ -95,6 +95,14 @@ func (h *History) Versions(model string) map[string]Past { return h.last[model] 
 // Time is when it was.
 func (p Past) Time() time.Time { return time.UnixMilli(p.time) }
 
+// After reports whether p was later than q. Of two on one host the place in its journal tells, whatever its clock said.
+func (p Past) After(q Past) bool {
+	if p.file == q.file {
+		return p.offset > q.offset
+	}
+	return p.time > q.time
+}
+
 // Read reads the whole line behind p.
 func (p Past) Read() (Event, error) {
 	file, err := open(p.file)
@@ -305,7 +313,8 @@ func scanLine(line []byte) (l scanned, ok bool) {
 func scanSlowly(line []byte) (scanned, bool) {
 	var e Event
 	if json.Unmarshal(line, &e) != nil || e.Event == "" {
-		return scanned{}, false
+		f := formatOf(line).Format
+		return scanned{format: f}, f > JournalFormat
 	}
 	l := scanned{event: known(e.Event), model: []byte(e.Model), version: []byte(e.Version), time: e.Time.UnixMilli(), format: e.Format, host: e.Host}
 	l.parameters, _ = strconv.ParseUint(e.Parameters, 16, 64)

@@ -1,7 +1,6 @@
 package outputs
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -97,7 +96,7 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 			file.Close()
 		}
 	}()
-	if err := checkFormat(path, file); err != nil {
+	if err := checkJournal(path, io.NewSectionReader(file, 0, 1<<62)); err != nil {
 		return nil, "", err
 	}
 	torn, empty, err := mend(file)
@@ -120,17 +119,8 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 	return j, torn, nil
 }
 
-// checkFormat fails when the first line of a journal is of a newer format than can be appended.
-func checkFormat(path string, file *os.File) error {
-	line, _ := bufio.NewReader(io.NewSectionReader(file, 0, 64<<10)).ReadBytes('\n') // an error is a torn line, for mend
-	if l, ok := scanLine(bytes.TrimRight(line, "\r\n")); ok && l.format > JournalFormat {
-		return newerFormat(path, 1, l.format)
-	}
-	return nil
-}
-
 func newerFormat(path string, line, format int) error {
-	return fmt.Errorf("%s:%d: written by a newer mlpipeline (format %d; this one reads up to %d)", path, line, format, JournalFormat)
+	return &NewerError{fmt.Sprintf("%s:%d", path, line), format, JournalFormat, ""}
 }
 
 // mend makes the file end with a whole line.

@@ -245,11 +245,12 @@ func (f Folder) ReadRun(id string) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	if err := json.Unmarshal(text, &run); err != nil {
-		return Run{}, fmt.Errorf("read run %s: %w", path, err)
+	err = json.Unmarshal(text, &run)
+	if err != nil || run.Format > RunFormat {
+		err = cmp.Or(checkFormat(path, text, RunFormat), err)
 	}
-	if run.Format > RunFormat {
-		return Run{}, fmt.Errorf("read run %s: written by a newer mlpipeline (format %d; this one reads up to %d)", path, run.Format, RunFormat)
+	if err != nil {
+		return Run{}, fmt.Errorf("read run %s: %w", path, err)
 	}
 	return run, nil
 }

@@ -33,6 +33,11 @@ type Recorder struct {
 
 // OpenRecorder opens the files of this host. The caller holds the lock of the folder.
 func (f Folder) OpenRecorder() (*Recorder, error) {
+	if status, err := read(f.StatusFile(), maxStatus); err == nil { // it will be replaced
+		if err := checkFormat(f.StatusFile(), status, StatusFormat); err != nil {
+			return nil, err
+		}
+	}
 	// Not after a night of training is the time to notice.
 	if file, err := openOwn(f.OutputFile(), os.O_WRONLY|os.O_APPEND); err == nil {
 		file.Close()

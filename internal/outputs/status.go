@@ -32,6 +32,7 @@ type Status struct {
 	Started  Time    `json:"started"`
 	Updated  Time    `json:"updated"`
 	Ended    *Time   `json:"ended,omitempty"`
+	Seconds  float64 `json:"seconds,omitempty"`  // from Started to Updated, or Ended, whatever the clock was set to meanwhile
 	Stopping string  `json:"stopping,omitempty"` // finishing, stopping or killing: the user's wish
 	Queue    Tally   `json:"queue"`
 	Running  []Live  `json:"running,omitempty"`  // in the order in which they were started
@@ -64,15 +65,16 @@ func (t Tally) Done() int { return t.Finished + t.Failed + t.Interrupted }
 
 // A Live is a run that has not ended.
 type Live struct {
-	Run     string `json:"run"`
-	Model   string `json:"model"`
-	Version string `json:"version"`
-	Reason  string `json:"reason"` // why it is due
-	Started Time   `json:"started"`
-	Phase   string `json:"phase,omitempty"` // of wire
-	Before  int64  `json:"before,omitempty"`
-	Step    int64  `json:"step"`  // of Total, in the phase; in training those of earlier runs, Before of them, included
-	Total   int64  `json:"total"` // 0 when it is not known
+	Run     string  `json:"run"`
+	Model   string  `json:"model"`
+	Version string  `json:"version"`
+	Reason  string  `json:"reason"` // why it is due
+	Started Time    `json:"started"`
+	Seconds float64 `json:"seconds,omitempty"` // since then
+	Phase   string  `json:"phase,omitempty"`   // of wire
+	Before  int64   `json:"before,omitempty"`
+	Step    int64   `json:"step"`  // of Total, in the phase; in training those of earlier runs, Before of them, included
+	Total   int64   `json:"total"` // 0 when it is not known
 	// Epoch, from 1, of Epochs; 0 when it is not known. Only in training.
 	Epoch  int64 `json:"epoch,omitempty"`
 	Epochs int64 `json:"epochs,omitempty"`
@@ -149,11 +151,11 @@ func (f Folder) readStatus(host string) (s Status, err error) {
 	if err != nil {
 		return Status{}, nil // it was about to replace another, or is none
 	}
+	if err := checkFormat(path, text, StatusFormat); err != nil {
+		return Status{}, err
+	}
 	if json.Unmarshal(text, &s) != nil || s.Host != host {
 		return Status{}, nil // it is being replaced on a file system that cannot rename, or a copy
-	}
-	if s.Format > StatusFormat {
-		return Status{}, fmt.Errorf("read status %s: written by a newer mlpipeline (format %d; this one reads up to %d)", path, s.Format, StatusFormat)
 	}
 	return s, nil
 }

@@ -17,7 +17,7 @@ import (
 
 // modelFailed records that m could not be run at all.
 func (p *Pipeline) modelFailed(m *model, err error) {
-	failure := &outputs.Failure{Cause: advise(err)}
+	failure := &outputs.Failure{Cause: Advise(err)}
 	var death *deathError
 	if errors.As(err, &death) {
 		failure.Exit, failure.Stderr, failure.Trace = death.exit.String(), death.stderr, death.trace
@@ -51,8 +51,8 @@ func (e *RecordError) Hint() string {
 	return "see what became of it" + then
 }
 
-// advise is the text of err with what to do about it, when it knows.
-func advise(err error) string {
+// Advise is the text of err with what to do about it, when it knows.
+func Advise(err error) string {
 	var adviser interface{ Hint() string }
 	if errors.As(err, &adviser) && adviser.Hint() != "" {
 		return err.Error() + "; " + adviser.Hint()

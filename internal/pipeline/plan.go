@@ -48,7 +48,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		}
 		if err != nil {
 			p.summary.Failed++
-			tell(Planned{Model: m.name, Action: "fail", Reason: advise(err)})
+			tell(Planned{Model: m.name, Action: "fail", Reason: Advise(err)})
 			continue
 		}
 		p.warnShared(m)
@@ -94,7 +94,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 		}
 	}
 	p.warnOf(missing)
-	return p.nothing()
+	return errors.Join(p.broken(), p.nothing())
 }
 
 // reason says why d is due or not, for people.
@@ -197,7 +197,11 @@ func (p *Pipeline) compareCode(m *model, past outputs.Past) comparison {
 			m.compared = map[uint64]comparison{}
 		}
 		changed, err := p.changedFiles(m, past)
+		var newer *outputs.NewerError
 		switch {
+		case errors.As(err, &newer): // to run again for hours what may be done is not for this program to decide
+			p.fatal(err)
+			fallthrough
 		case err != nil:
 			m.compared[past.Code] = unknownCode
 		case len(changed) > 0:

@@ -360,7 +360,7 @@ func (p *Pipeline) requireTested() error {
 			return nil
 		case err == errLeftOut:
 		case err != nil:
-			all = append(all, untested{m.name, "", "it cannot be run: " + advise(err)})
+			all = append(all, untested{m.name, "", "it cannot be run: " + Advise(err)})
 		default:
 			m.close(p)
 			all = append(all, p.untested(m, slices.Values(m.plan))...)

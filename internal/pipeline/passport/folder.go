@@ -48,7 +48,7 @@ type NewerError struct {
 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("%s: written by a newer mlpipeline (format %d; this one reads %d)", e.File, e.Format, Format)
+	return fmt.Sprintf("%s: written by a newer mlpipeline (format %d; this one reads %d); install that one, or a later one", e.File, e.Format, Format)
 }
 
 // Read returns the passport of a model of the project in a folder. There is always one: it is empty when nothing is
@@ -177,7 +177,7 @@ const (
 // called with the lock held.
 func (f Folder) trim() {
 	marker := filepath.Join(f.Dir, ".trimmed")
-	if info, err := os.Stat(marker); err == nil && time.Since(info.ModTime()) < trimEvery {
+	if info, err := os.Stat(marker); err == nil && time.Since(info.ModTime()).Abs() < trimEvery {
 		return
 	}
 	if os.WriteFile(marker, nil, 0o600) != nil {
@@ -204,15 +204,20 @@ func isTemporary(name string) bool {
 	return ok
 }
 
-// abandoned reports whether the project that a passport tells of is gone.
+// abandoned reports whether the project that a passport tells of is gone. What a newer mlpipeline tells is not known.
 func abandoned(path string) bool {
 	file, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
+	var line json.RawMessage
+	var first struct{ Format int }
+	if json.NewDecoder(file).Decode(&line) == nil && json.Unmarshal(line, &first) == nil && first.Format > Format {
+		return false
+	}
 	var h head
-	if json.NewDecoder(file).Decode(&h) != nil {
+	if json.Unmarshal(line, &h) != nil {
 		return true
 	}
 	_, err = os.Stat(h.Project)

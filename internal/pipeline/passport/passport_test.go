@@ -199,8 +199,8 @@ func TestTrim(t *testing.T) {
 			}
 		}
 	}
-	litter := filepath.Join(f.Dir, ".new-1")
-	if err := errors.Join(os.WriteFile(litter, nil, 0o666), os.Chtimes(litter, old, old), os.Chtimes(filepath.Join(f.Dir, ".trimmed"), old, old)); err != nil {
+	litter, newer := filepath.Join(f.Dir, ".new-1"), filepath.Join(f.Dir, "newer.json")
+	if err := errors.Join(os.WriteFile(newer, []byte(`{"format":2,"project":["of another kind"]}`), 0o666), os.Chtimes(newer, old, old), os.WriteFile(litter, nil, 0o666), os.Chtimes(litter, old, old), os.Chtimes(filepath.Join(f.Dir, ".trimmed"), old, old)); err != nil {
 		t.Fatal(err)
 	}
 	update(t, f, here, "other", func(p *Passport) {})
@@ -211,6 +211,23 @@ func TestTrim(t *testing.T) {
 	}
 	if _, err := os.Stat(litter); err == nil {
 		t.Error("what a killed writer left is still there")
+	}
+	if _, err := os.Stat(newer); err != nil {
+		t.Errorf("what a newer mlpipeline wrote is removed: %v", err)
+	}
+}
+
+// testdata/v1 was written by the first version of the program. It is never changed, and every later version reads it.
+func TestFormat1IsStillRead(t *testing.T) {
+	p := read1(t, Folder{filepath.Join("testdata", "v1")}, "/home/ann/digits", "slope")
+	v, _ := p.Version("early")
+	if want := (Version{Name: "early", Parameters: 0x6a601d9d15c49168, Passed: 1795743524068, Pace: Pace{0.099253, 0.115915, 15}}); v != want {
+		t.Errorf("%+v", v)
+	}
+	want := map[string]State{"done": Passed, "más allá": Never, "wide": Failed}
+	params := map[string]Hash{"done": 0x79f3e1365d439d41, "más allá": 0x87861f1300a542a9, "wide": 0x993287eb837aa135}
+	if diff := cmp.Diff(want, states(p, "64e032323fa9377b", params)); diff != "" {
+		t.Error(diff)
 	}
 }
 

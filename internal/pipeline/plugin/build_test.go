@@ -732,14 +732,26 @@ func TestTrim(t *testing.T) {
 	dir := filepath.Join(write(t, t.TempDir(), map[string]string{"models/m.go": modelGo, "models/n.go": mainGo}), "models")
 	p := b.must(dir, "m.go", "n.go")
 	c := cache{b.CacheDir}
-	long := time.Now().Add(-keep - time.Hour)
-	old := []string{p["n.go"].Path, p["m.go"].Path, c.manifest(b.models(dir, "m.go")[0]), filepath.Join(c.dir, "trimmed")}
-	for _, f := range old {
-		if err := os.Chtimes(f, long, long); err != nil {
-			t.Fatal(err)
+	age := func(by time.Duration, files ...string) {
+		t.Helper()
+		for _, f := range files {
+			if err := os.Chtimes(f, time.Time{}, time.Now().Add(-by)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	marker := filepath.Join(c.dir, "trimmed")
+	age(keep+time.Hour, p["n.go"].Path, p["m.go"].Path, c.manifest(b.models(dir, "m.go")[0]), marker)
 	b.must(dir, "m.go") // used: stays
+	if _, err := os.Stat(p["n.go"].Path); err != nil {
+		t.Errorf("the clock has gone a month on since the last look, and all that was not used in it is removed: %v", err)
+	}
+	age(-keep-time.Hour, marker)
+	b.must(dir, "m.go")
+	if info, err := os.Stat(marker); err != nil || time.Until(info.ModTime()) > time.Hour {
+		t.Errorf("what is not used is kept until the clock is where it was once: %v", err)
+	}
+	age(2*trimEvery, marker)
 	write(t, dir, map[string]string{"o.go": mainGo})
 	b.must(dir, "o.go") // builds, so trims
 	if _, err := os.Stat(p["n.go"].Path); !errors.Is(err, fs.ErrNotExist) {
@@ -748,6 +760,26 @@ func TestTrim(t *testing.T) {
 	b.calls()
 	b.must(dir, "m.go", "o.go")
 	b.wantCalls("what was used", 0)
+}
+
+// What a newer mlpipeline has noted of a model stays, and the model runs.
+func TestManifestOfANewerFormat(t *testing.T) {
+	b := newBench(t)
+	dir := filepath.Join(write(t, t.TempDir(), map[string]string{"models/m.go": modelGo}), "models")
+	b.must(dir, "m.go")
+	file := cache{b.CacheDir}.manifest(b.models(dir, "m.go")[0])
+	newer := `{"Format":2,"Key":["in another way"]}`
+	if err := os.WriteFile(file, []byte(newer), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	b.calls()
+	for range 2 {
+		b.must(dir, "m.go")
+	}
+	b.wantCalls("the binary is there", 0)
+	if text, _ := os.ReadFile(file); string(text) != newer {
+		t.Errorf("it was replaced by %q", text)
+	}
 }
 
 // TestBuildOfAFileThatChanges edits a source while the go command runs.

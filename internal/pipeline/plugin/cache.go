@@ -136,8 +136,12 @@ func (c cache) load(m Model) (manifest, bool) {
 	return f, f.Format == manifestFormat && f.Path == m.Path && f.Kind == m.Kind && f.Key == filepath.Base(f.Key) && f.Inputs != nil
 }
 
-// store keeps a manifest. Without it the model is only looked at more closely the next time.
+// store keeps a manifest. Without it the model is only looked at more closely the next time. That of a newer mlpipeline stays.
 func (c cache) store(m Model, f manifest) {
+	var is struct{ Format int }
+	if text, err := os.ReadFile(c.manifest(m)); err == nil && json.Unmarshal(text, &is) == nil && is.Format > manifestFormat {
+		return
+	}
 	f.Format, f.Path, f.Kind = manifestFormat, m.Path, m.Kind
 	if text, err := json.Marshal(f); err == nil {
 		_ = writeFile(c.manifest(m), text)
@@ -146,18 +150,20 @@ func (c cache) store(m Model, f manifest) {
 
 // touch says that a file or folder is in use.
 func touch(file string, info os.FileInfo) {
-	if now := time.Now(); now.Sub(info.ModTime()) > trimEvery {
+	if now := time.Now(); now.Sub(info.ModTime()).Abs() > trimEvery {
 		_ = os.Chtimes(file, now, now)
 	}
 }
 
-// trim removes what was not used for a long time, at most once in trimEvery.
+// trim removes what was not used for a long time, at most once in trimEvery. A clock that has gone far since the last time may
+// have been set: what is in use is told from what is not by what is touched until the next time.
 func (c cache) trim() {
 	marker := filepath.Join(c.dir, "trimmed")
-	if info, err := os.Stat(marker); err == nil && time.Since(info.ModTime()) < trimEvery {
+	info, err := os.Stat(marker)
+	if err == nil && time.Since(info.ModTime()).Abs() < trimEvery {
 		return
 	}
-	if writeFile(marker, nil) != nil {
+	if writeFile(marker, nil) != nil || err == nil && time.Since(info.ModTime()).Abs() > keep {
 		return
 	}
 	for _, part := range []string{"bin", "models", "sdk", "python", "code"} { // tested has its own rule

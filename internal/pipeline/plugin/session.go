@@ -83,7 +83,11 @@ func (s *Session) Hello() error {
 		return fmt.Errorf(`it is no model: its first message is %q, not {"type":"hello","protocol":%d}`, cut(string(line), 80), wire.Protocol)
 	}
 	if e.Protocol != wire.Protocol {
-		return fmt.Errorf("it speaks version %d of the plugin protocol, and this mlpipeline version %d: build it with the SDK of this one", e.Protocol, wire.Protocol)
+		or := ""
+		if e.Protocol > wire.Protocol {
+			or = ", or install a newer mlpipeline"
+		}
+		return fmt.Errorf("it speaks version %d of the plugin protocol, and this mlpipeline version %d: build it with the SDK of this one%s", e.Protocol, wire.Protocol, or)
 	}
 	return nil
 }
