@@ -70,10 +70,11 @@ func hostStatuses(folder outputs.Folder, now time.Time) ([]hostStatus, error) {
 		}
 		delete(locks, s.Host)
 		h := hostStatus{Status: s, Age: max(0, now.Sub(s.Updated.Time).Seconds())}
+		lately := now.Sub(s.Updated.Time).Abs() < hearsay
 		switch {
 		case s.Ended != nil:
 			h.State = stateEnded
-		case locked, s.Host != folder.Host && h.Age < hearsay.Seconds():
+		case locked, s.Host != folder.Host && lately:
 			h.State = stateRunning
 		case s.Host == folder.Host:
 			h.State = stateKilled
@@ -119,7 +120,7 @@ func (h *hostStatus) know(index *runs.Index) {
 	if last == nil {
 		return // an early journal
 	}
-	if last.PID != h.PID || last.Began.Before(h.Started.Time) || last.Began.After(h.Updated.Time) {
+	if !h.is(last) {
 		if last.Began.Before(h.Updated.Time) {
 			return // that it has begun could not be written
 		}
@@ -160,19 +161,47 @@ func (h *hostStatus) know(index *runs.Index) {
 		}
 		return
 	}
-	h.State, h.Ended, h.Running, h.Next = stateEnded, &outputs.Time{Time: last.Ended}, nil, nil
+	h.State, h.Ended, h.Seconds, h.Running, h.Next = stateEnded, &outputs.Time{Time: last.Ended}, last.Seconds, nil, nil
 	if last.Tally != nil {
 		h.Queue = *last.Tally
 	}
 }
 
+// is reports whether h is of an execution that the journal tells of.
+func (h *hostStatus) is(e *runs.Execution) bool {
+	if h.PID != e.PID {
+		return false
+	}
+	// Early ones have not begun in the journal at the time that the status says.
+	return e.Began.UnixMilli() == h.Started.UnixMilli() || !e.Began.Before(h.Started.Time) && !e.Began.After(h.Updated.Time)
+}
+
+// byNow is when something started that has gone on for some seconds: as it was told, unless a clock was set since.
+func (h *hostStatus) byNow(started outputs.Time, seconds float64) outputs.Time {
+	at := h.Updated.Add(-outputs.Span(seconds))
+	if seconds == 0 || at.Sub(started.Time).Abs() < sameClock {
+		return started
+	}
+	return outputs.Time{Time: at}
+}
+
+// sameClock is how far off two times may be that one clock has told.
+const sameClock = 2 * time.Second
+
 // holderParts fits what stands before the command in the text of a lock; see holder.
-var holderParts = regexp.MustCompile(`^pid [0-9]+ of .*, since ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}): `)
+var holderParts = regexp.MustCompile(`^pid [0-9]+ of .*, since ([0-9-]{10} [0-9:]{8}(?: [+-][0-9:]{5})?): `)
+
+// holderTime is how the time stands there. Early ones lack the zone.
+const holderTime = "2006-01-02 15:04:05 -07:00"
 
 // heldSince is when a lock of this host was taken, by its text. It is zero when that cannot be told.
 func heldSince(holder string) time.Time {
-	var since time.Time
-	if parts := holderParts.FindStringSubmatch(holder); parts != nil {
+	parts := holderParts.FindStringSubmatch(holder)
+	if parts == nil {
+		return time.Time{}
+	}
+	since, err := time.Parse(holderTime, parts[1])
+	if err != nil {
 		since, _ = time.ParseInLocation("2006-01-02 15:04:05", parts[1], time.Local)
 	}
 	return since

@@ -66,11 +66,12 @@ func runPipeline(app *app, opts options) (err error) {
 		p.Jobs = project.Jobs
 	}
 	if opts.run && !opts.dryRun {
-		lock, lerr := p.Folder.Lock(holder(p.User))
+		lock, lerr := p.Folder.Lock(holder(p.User, p.Folder.Host))
 		if lerr != nil {
 			return unrecordable(lerr)
 		}
 		defer lock.Close()
+		lock.Keep(p.Fail)
 		if !opts.noLog {
 			if p.Recorder, err = p.Folder.OpenRecorder(); err != nil {
 				return unrecordable(err)
@@ -183,6 +184,6 @@ func userName() string {
 }
 
 // holder describes this execution to one that is refused because of it.
-func holder(user string) string {
-	return fmt.Sprintf("pid %d of %s, since %s: %s", os.Getpid(), user, time.Now().Format("2006-01-02 15:04:05"), strings.Join(os.Args, " "))
+func holder(user, host string) string {
+	return fmt.Sprintf("pid %d of %s on %s, since %s: %s", os.Getpid(), user, host, time.Now().Format(holderTime), strings.Join(os.Args, " "))
 }

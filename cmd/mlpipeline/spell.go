@@ -22,16 +22,20 @@ func clock(t, now time.Time) string {
 	return t.Format("Mon 2 Jan 15:04")
 }
 
-// moment writes a time, with how far away it is.
+// moment writes the time of something that has happened, with how long ago.
 func moment(t, now time.Time) string {
+	if t.Sub(now) > time.Minute {
+		return stamp(t, now) + " (by a clock that is or was ahead)"
+	}
+	return coming(t, now)
+}
+
+// coming writes a time, with how far away it is.
+func coming(t, now time.Time) string {
 	if t.IsZero() {
 		return "an unknown time"
 	}
-	form := "15:04:05"
-	if t.Local().Format(time.DateOnly) != now.Local().Format(time.DateOnly) {
-		form = "2006-01-02 15:04:05"
-	}
-	text := t.Local().Format(form)
+	text := stamp(t, now)
 	switch away := now.Sub(t).Round(time.Second).Seconds(); {
 	case away > 0:
 		text += " (" + spell(away) + " ago)"
@@ -39,6 +43,15 @@ func moment(t, now time.Time) string {
 		text += " (in " + spell(-away) + ")"
 	}
 	return text
+}
+
+// stamp writes a time, with the day when that is another one.
+func stamp(t, now time.Time) string {
+	form := "15:04:05"
+	if t.Local().Format(time.DateOnly) != now.Local().Format(time.DateOnly) {
+		form = "2006-01-02 15:04:05"
+	}
+	return t.Local().Format(form)
 }
 
 // counts say how many there are of what, without what there is none of.

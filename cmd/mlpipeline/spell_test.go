@@ -8,7 +8,7 @@ import (
 func TestMoment(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.Local)
 	for want, when := range map[string]time.Time{
-		"an unknown time": {}, "12:00:00": now, "11:59:48 (12s ago)": now.Add(-12 * time.Second), "15:02:00 (in 3h02m)": now.Add(182 * time.Minute),
+		"an unknown time": {}, "12:00:00": now, "12:00:30 (in 30s)": now.Add(30 * time.Second), "11:59:48 (12s ago)": now.Add(-12 * time.Second), "15:02:00 (by a clock that is or was ahead)": now.Add(182 * time.Minute),
 		"2026-11-22 10:00:00 (2d02h ago)": now.Add(-50 * time.Hour), "2025-11-24 12:00:00 (365d ago)": now.AddDate(-1, 0, 0),
 	} {
 		if got := moment(when, now); got != want {

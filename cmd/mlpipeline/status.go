@@ -90,13 +90,16 @@ func (h hostStatus) lines(now time.Time) []string {
 	host, command := outputs.Clean(h.Host), outputs.Clean(h.Command)
 	var first string
 	running := "running:"
+	if h.State == stateRunning {
+		h.Started = h.byNow(h.Started, h.Seconds)
+	}
 	switch {
 	case h.State == stateRunning && h.PID == 0:
 		first = host + ": running; its lock does not say what"
 	case h.State == stateRunning:
 		first = fmt.Sprintf("%s: running since %s, pid %d: %s", host, moment(h.Started.Time, now), h.PID, command)
 	case h.State == stateEnded:
-		first = fmt.Sprintf("%s: ended %s, after %s: %s", host, moment(h.Ended.Time, now), outputs.Duration(h.Ended.Sub(h.Started.Time).Seconds()), command)
+		first = fmt.Sprintf("%s: ended %s, after %s: %s", host, moment(h.Ended.Time, now), outputs.Duration(h.took()), command)
 	case h.State == stateKilled:
 		first = fmt.Sprintf("%s: killed; it was last heard of %s: %s", host, moment(h.Updated.Time, now), command)
 		running = "was running, and goes on with mlpipeline -r -u:"
@@ -128,6 +131,7 @@ func (h hostStatus) lines(now time.Time) []string {
 		if h.State != stateRunning {
 			r.Rate, r.Left = 0, 0
 		}
+		r.Started = h.byNow(r.Started, r.Seconds)
 		items = append(items, runText(r, now))
 	}
 	list(running, items)
@@ -157,6 +161,14 @@ func (h hostStatus) lines(now time.Time) []string {
 	}
 	list("failed:", items)
 	return lines
+}
+
+// took is how long an execution took that has ended. Early ones do not say.
+func (h hostStatus) took() float64 {
+	if h.Seconds > 0 {
+		return h.Seconds
+	}
+	return max(0, h.Ended.Sub(h.Started.Time).Seconds())
 }
 
 // queue says how far the queue is.
@@ -196,9 +208,9 @@ func (h hostStatus) queue(now time.Time) string {
 	case h.Stopping == "killing":
 		text += "; stopping: what is running is killed"
 	case q.Ends != nil && q.Unknown > 0:
-		text += "; ends after " + moment(q.Ends.Time, now)
+		text += "; ends after " + coming(q.Ends.Time, now)
 	case q.Ends != nil:
-		text += "; ends about " + moment(q.Ends.Time, now)
+		text += "; ends about " + coming(q.Ends.Time, now)
 	}
 	return text
 }

@@ -99,6 +99,7 @@ func (l *live) look(now time.Time) (outputs.Live, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seen := l.seen
+	seen.Seconds = now.Sub(seen.Started.Time).Seconds()
 	if seen.Phase == wire.PhaseTrain && seen.Total > 0 && seen.Epochs > 0 {
 		seen.Epoch = min(seen.Step*seen.Epochs/seen.Total+1, seen.Epochs)
 	} else {

@@ -27,7 +27,7 @@ type model struct {
 	suffixes map[string]int        // of its model directories, and how many versions have each
 	plan     []due                 // every version that is selected, until the model is opened
 	due      []due                 // those that have not been started
-	users    map[string]user       // who used a model directory last, by suffix
+	users    map[string]user       // who used a model directory that is shared last, by suffix
 	cleans   bool                  // a version that starts from scratch may have its model directory emptied
 	compared map[uint64]comparison // of the code of past runs with that of program, by their fingerprint; see compareCode
 	tests    tests
@@ -41,15 +41,17 @@ type due struct {
 	*version.Version
 	why  version.Why
 	past *outputs.Past // its last run, or nil
+	// known is the history that has decided it.
+	known *outputs.History
 	// tested is how it is to its last test, when that decides whether it is due.
 	tested passport.State
 	effort effort // known once its model is opened
 }
 
-// A user of a model directory is a version, and when that was.
+// A user of a model directory is a version, and the run in which it has used it, if that was before this call.
 type user struct {
 	version string
-	when    time.Time
+	past    *outputs.Past
 }
 
 // pending reports whether there is something to do for d: to run it, or to say that it cannot be run.
@@ -125,16 +127,20 @@ func (p *Pipeline) finish(m *model) {
 
 // overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.
 func (p *Pipeline) overtaken(m *model, d *due) bool {
-	if p.History == nil || !p.Folder.Outdated(p.History) {
+	if p.History == nil {
 		return false
 	}
-	history, err := p.Folder.ReadHistory()
-	if err != nil {
-		p.warn(err.Error())
-		return false
+	if p.Folder.Outdated(p.History) {
+		history, err := p.Folder.ReadHistory()
+		if err != nil {
+			p.warn(err.Error())
+			return false
+		}
+		p.History = history
 	}
-	p.History = history
-	p.decide(m, d)
+	if d.known != p.History {
+		p.decide(m, d)
+	}
 	return !d.why.Due()
 }
 
@@ -281,16 +287,16 @@ func (m *model) countSuffixes() {
 		}
 	}
 	for _, d := range m.plan {
-		if d.past != nil && d.past.Time().After(m.users[d.ModelDirSuffix].when) {
-			m.use(d, d.past.Time())
+		if last := m.users[d.ModelDirSuffix]; d.past != nil && (last.past == nil || d.past.After(*last.past)) {
+			m.use(d)
 		}
 	}
 }
 
 // use notes that d uses its model directory, if it is shared.
-func (m *model) use(d due, when time.Time) {
+func (m *model) use(d due) {
 	if m.suffixes[d.ModelDirSuffix] > 1 {
-		m.users[d.ModelDirSuffix] = user{d.Name, when}
+		m.users[d.ModelDirSuffix] = user{d.Name, d.past}
 	}
 }
 
@@ -300,7 +306,7 @@ func (m *model) claim(d *due) {
 	if last, shared := m.users[d.ModelDirSuffix]; shared && d.why == version.Resumes && last.version != d.Name {
 		d.why = version.Evicted
 	}
-	m.use(*d, time.Now())
+	m.use(*d)
 }
 
 // decide sets why d is due or not.
@@ -316,6 +322,7 @@ func (p *Pipeline) decide(m *model, d *due) {
 		}
 		return
 	}
+	d.known = p.History
 	past := version.Past{}
 	if last, ok := p.History.Last(m.name, d.Name); ok {
 		d.past = &last

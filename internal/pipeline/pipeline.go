@@ -97,7 +97,7 @@ func (p *Pipeline) Run() (Summary, error) {
 			p.notice("%s", text)
 		}
 	}
-	p.mark(outputs.Event{Event: outputs.Begin, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
+	p.mark(outputs.Event{Event: outputs.Begin, Time: outputs.Time{Time: p.started}, PID: os.Getpid(), Command: strings.Join(os.Args, " ")})
 	endStatus := p.writeStatus()
 	p.hooks = p.startHooks(hookLimit)
 	p.build()
@@ -131,7 +131,7 @@ func (p *Pipeline) Run() (Summary, error) {
 		p.Recorder.Done()
 	}
 	if p.broken() == nil { // else the next start completes what it can
-		p.mark(outputs.Event{Event: outputs.End, Seconds: p.summary.Seconds, Tally: &tally})
+		p.mark(outputs.Event{Event: outputs.End, Time: outputs.Time{Time: time.Now()}, Seconds: p.summary.Seconds, Tally: &tally})
 	}
 	endStatus()
 	if refused != nil {
@@ -275,9 +275,11 @@ func (p *Pipeline) mark(e outputs.Event) {
 	if p.Recorder == nil {
 		return
 	}
-	e.Time = outputs.Time{Time: time.Now()}
 	p.fatal(p.Recorder.Mark(e))
 }
+
+// Fail has no other version start, because of err. Run returns it.
+func (p *Pipeline) Fail(err error) { p.fatal(err) }
 
 // fatal notes that results cannot be written any more. No other version starts; those that run go on to their end.
 func (p *Pipeline) fatal(err error) {

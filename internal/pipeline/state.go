@@ -43,7 +43,7 @@ type waiting struct {
 func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, running []ongoing, loads []load) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Started = outputs.Time{Time: p.started}
+	s.Started, s.Seconds = outputs.Time{Time: p.started}, now.Sub(p.started).Seconds()
 	s.Queue = p.summary.tally()
 	s.Queue.Running = len(p.running)
 	s.Failures = slices.Clone(p.faults)
