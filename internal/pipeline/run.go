@@ -191,20 +191,20 @@ func (r *run) note() error {
 		return nil
 	}
 	err := r.p.Recorder.Append(outputs.Event{
-		Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.later(),
+		Event: outputs.Started, Model: r.Model, Version: r.Version, Run: r.ID, Time: r.later(r.Started),
 		Parameters: r.ParametersHash, Code: r.Code.Fingerprint, Params: r.Parameters, Order: r.due.Order, Dir: r.Dir, Resumes: r.Resumes,
 	})
 	r.p.fatal(err)
 	return err
 }
 
-// later is when the run started, but later than all that is known of its version: the clock of another machine that wrote
-// to the history may have been ahead.
-func (r *run) later() outputs.Time {
-	if past := r.due.past; past != nil && !r.Started.After(past.Time()) {
+// later is t, but later than all that was known of the version before: the clock of another machine that wrote to the history
+// may have been ahead.
+func (r *run) later(t outputs.Time) outputs.Time {
+	if past := r.due.past; past != nil && !t.After(past.Time()) {
 		return outputs.Time{Time: past.Time().Add(time.Millisecond)}
 	}
-	return r.Started
+	return t
 }
 
 // An ending says what was done to a run from outside: it was asked to stop, by the user or because its time was over or it gave
@@ -516,6 +516,9 @@ func (r *run) unrecorded(why error) {
 func (r *run) writeTo(recorder *outputs.Recorder) (missing, err error) {
 	r.Code.Git = r.model.git()
 	last := r.Run.End()
+	if !r.noted { // else the start has told that it is the latest
+		last.Time = r.later(last.Time)
+	}
 	event := &last
 	if r.told != r.ParametersHash {
 		event.Params, event.Order = r.Parameters, r.due.Order

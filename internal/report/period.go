@@ -73,12 +73,16 @@ func (r Request) period() period {
 		p.title = "runs since " + stamp(since)
 		p.when = []string{"The last 24 hours in which anything ran, since " + stamp(since)}
 	}
-	for _, run := range x.Runs {
-		if !run.Ended.IsZero() && run.Ended.Before(since) {
-			p.before = append(p.before, run)
+	if len(p.executions) > 0 && r.Since.IsZero() {
+		_, p.before = x.Split(p.executions[0])
+	} else {
+		for _, run := range x.Runs {
+			if !run.Ended.IsZero() && run.Ended.Before(since) {
+				p.before = append(p.before, run)
+			}
 		}
 	}
-	slices.SortStableFunc(p.runs, func(a, b *runs.Run) int { return a.Started.Compare(b.Started) })
+	slices.SortStableFunc(p.runs, runs.Compare)
 	p.last = map[[2]string]*runs.Run{}
 	for _, run := range p.runs {
 		p.last[[2]string{run.Model, run.Version}] = run
@@ -88,7 +92,7 @@ func (r Request) period() period {
 		took, state := e.Seconds, "to "+until(e.Began, e.Ended)
 		switch {
 		case e.Running:
-			took, state = r.Now.Sub(e.Began).Seconds(), "still running"
+			took, state = max(0, r.Now.Sub(e.Began).Seconds()), "still running"
 		case e.Ended.IsZero():
 			took, state = 0, "then it was killed"
 		}

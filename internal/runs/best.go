@@ -99,7 +99,7 @@ func byModel(runs []*Run) map[string][]*Run {
 // Split returns the runs of an execution, and those that had ended when it began.
 func (x *Index) Split(e *Execution) (now, before []*Run) {
 	for _, r := range x.Runs {
-		if !r.Ended.IsZero() && r.Ended.Before(e.Began) {
+		if !r.Ended.IsZero() && max(r.Ended.UnixMilli(), r.at) < e.at {
 			before = append(before, r)
 		}
 	}

@@ -20,12 +20,15 @@ type Execution struct {
 	Tally   *outputs.Tally // of its queue when it ended
 	Running bool           // as far as the locks tell
 	Runs    []*Run         // in the order in which they started
+
+	at int64 // as that of Run
 }
 
 // An Index is all runs that the journals tell of. They belong to no execution in early journals.
 type Index struct {
-	Runs       []*Run       // oldest first by Started
-	Executions []*Execution // oldest first by Began
+	// Oldest first: those of one host as they stand in its journal, though its clock was set; otherwise by Started and Began.
+	Runs       []*Run
+	Executions []*Execution
 	// Warnings tells of lines that could not be read, with file and line.
 	Warnings []string
 }
@@ -47,10 +50,13 @@ func Read(folder outputs.Folder) (*Index, error) {
 	for _, h := range hosts {
 		h.end()
 	}
-	slices.SortStableFunc(x.Runs, func(a, b *Run) int { return a.Started.Compare(b.Started) })
-	slices.SortStableFunc(x.Executions, func(a, b *Execution) int { return a.Began.Compare(b.Began) })
+	slices.SortStableFunc(x.Runs, Compare)
+	slices.SortStableFunc(x.Executions, func(a, b *Execution) int { return cmp.Compare(a.at, b.at) })
 	return x, nil
 }
+
+// Compare compares two runs for the order of an Index.
+func Compare(a, b *Run) int { return cmp.Compare(a.at, b.at) }
 
 // A reading is one journal that is being read.
 type reading struct {
@@ -60,15 +66,50 @@ type reading struct {
 	last   *Execution      // nil before the first line that an execution begins with
 	open   map[string]*Run // those that have started and not ended, by ID
 	room   []Run           // for those to come
+
+	// In milliseconds since 1970: the latest time that the journal has told of, and the earliest at which what comes now can have
+	// been, because that was before it.
+	latest, earliest int64
+}
+
+// How long what happens may take to be told of, in milliseconds: the end of a run, and its start, before which it may have to
+// load much. What seems to have taken longer happened after the clock had been put back.
+const (
+	prompt = int64(time.Minute / time.Millisecond)
+	slow   = int64(time.Hour / time.Millisecond)
+)
+
+// told takes in when something was, other than a start, that was told of at once.
+func (h *reading) told(t time.Time) {
+	at := t.UnixMilli()
+	if h.latest-at > prompt {
+		h.earliest = h.latest
+	}
+	h.latest = max(h.latest, at)
+}
+
+// started is when something has started, in an order that a clock which is put back does not change.
+func (h *reading) started(t time.Time) int64 {
+	at := max(t.UnixMilli(), h.earliest)
+	if h.latest-at > slow {
+		at = h.latest
+	}
+	h.latest = max(h.latest, at)
+	return at
 }
 
 func (h *reading) add(e *outputs.Entry) {
 	switch e.Event {
 	case outputs.Begin:
 		h.closeAll()
-		h.last = &Execution{Host: h.host, PID: int(e.PID), Command: e.Command, Began: e.Time}
+		if h.earliest = e.Time.UnixMilli(); h.latest > 0 {
+			h.earliest = max(h.earliest, h.latest+1)
+		}
+		h.latest = h.earliest
+		h.last = &Execution{Host: h.host, PID: int(e.PID), Command: e.Command, Began: e.Time, at: h.earliest}
 		h.x.Executions = append(h.x.Executions, h.last)
 	case outputs.End:
+		h.told(e.Time)
 		h.closeAll()
 		if h.last == nil || !h.last.Ended.IsZero() {
 			return // its beginning cannot be read
@@ -79,7 +120,7 @@ func (h *reading) add(e *outputs.Entry) {
 		}
 	case outputs.Started:
 		r := h.run(e)
-		r.Status, r.Started = Running, e.Time
+		r.Status, r.Started, r.at = Running, e.Time, h.started(e.Time)
 		h.open[e.Run] = r
 	case outputs.Finished, outputs.Failed, outputs.Interrupted:
 		r := h.open[e.Run]
@@ -88,8 +129,10 @@ func (h *reading) add(e *outputs.Entry) {
 			if r.Started = e.Time; !e.Time.IsZero() {
 				r.Started = e.Time.Add(-outputs.Span(e.Seconds))
 			}
+			r.at = h.started(r.Started)
 		}
 		delete(h.open, e.Run)
+		h.told(e.Time)
 		r.Status, r.Ended, r.Seconds, r.Step, r.Error = e.Event, e.Time, e.Seconds, e.Step, e.Cause
 		r.Code, r.results, r.git = e.Code, e.Results, e.Git
 		r.params = cmp.Or(e.Params, r.params) // edited since it started
@@ -139,16 +182,15 @@ func (h *reading) end() {
 		return
 	}
 	// Of one version only the last can run: an earlier one was left open by an execution that wrote no beginning.
-	latest := map[[2]string]*Run{}
-	for _, r := range h.open {
-		if l := latest[[2]string{r.Model, r.Version}]; l == nil || l.Started.Before(r.Started) {
-			latest[[2]string{r.Model, r.Version}] = r
+	seen := map[[2]string]bool{}
+	for _, r := range slices.Backward(h.x.Runs) {
+		if h.open[r.ID] != r {
+			continue
 		}
-	}
-	for _, r := range h.open {
-		if latest[[2]string{r.Model, r.Version}] != r {
+		if seen[[2]string{r.Model, r.Version}] {
 			r.Status, r.Error = Interrupted, Killed
 		}
+		seen[[2]string{r.Model, r.Version}] = true
 	}
 }
 

@@ -43,6 +43,7 @@ type Run struct {
 	Step    int64     // the last step known of
 	Code    string    // fingerprint of the model's code
 
+	at      int64 // when it started, as far as the order of runs is concerned; see Index
 	folder  outputs.Folder
 	early   bool   // its journal has neither parameters nor the state of the repository
 	params  string // JSON objects

@@ -85,6 +85,38 @@ func TestHostsAreMergedByTime(t *testing.T) {
 	}
 }
 
+// A clock that is put back, or was ahead for a while, does not change which run of a host was the last.
+func TestRunsOfAHostAreInTheOrderOfItsJournal(t *testing.T) {
+	const day = 24 * 3600 * 1000
+	f := journal(t, t.TempDir(), "a",
+		begin(day, 7), started(day+1, "m", "v"), ended(outputs.Finished, day+1, day+2, "m", "v"), end(day+3), // a day ahead
+		begin(10, 8), started(11, "m", "v"), ended(outputs.Failed, 11, 12, "m", "v"), started(13, "m", "w"),
+		ended(outputs.Finished, 13, 14-day, "m", "w"), started(15-day, "m", "v"), ended(outputs.Finished, 15-day, 16-day, "m", "v"), end(17-day), // put back in between
+		begin(2*day, 9), started(2*day+1, "m", "w"), ended(outputs.Finished, 2*day+1, 2*day+5, "m", "w"), started(2*day+3, "m", "u"), started(2*day+2, "m", "t"))
+	x := read(t, f)
+	killed := " interrupted the pipeline was killed"
+	want := []string{"a m/v finished", "a m/v failed", "a m/w finished", "a m/v finished", "a m/w finished", "a m/t" + killed, "a m/u" + killed}
+	if diff := cmp.Diff(want, told(x)); diff != "" {
+		t.Error(diff)
+	}
+	if r, err := x.Find("m/v"); err != nil || r.ID != id(15-day) {
+		t.Errorf("the last of m/v is %+v, %v", r, err)
+	}
+	var pids []int
+	for _, e := range x.Executions {
+		pids = append(pids, e.PID)
+	}
+	if diff := cmp.Diff([]int{7, 8, 9}, pids); diff != "" {
+		t.Error(diff)
+	}
+	if _, before := x.Split(x.Executions[1]); len(before) != 1 || before[0].ID != id(day+1) {
+		t.Errorf("before the second: %d runs", len(before))
+	}
+	if _, before := x.Split(x.Executions[2]); len(before) != 4 {
+		t.Errorf("before the third: %d runs", len(before))
+	}
+}
+
 func TestRunningAndKilled(t *testing.T) {
 	killed := func(name string) string { return "a " + name + " interrupted the pipeline was killed" }
 	for _, c := range []struct {

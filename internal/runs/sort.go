@@ -53,7 +53,7 @@ func columns(now time.Time) []column {
 func (r *Run) Took(now time.Time) (seconds float64, known bool) {
 	switch {
 	case r.Status == Running:
-		return now.Sub(r.Started).Seconds(), true
+		return max(0, now.Sub(r.Started).Seconds()), true
 	case r.Ended.IsZero():
 		return 0, false
 	}

@@ -30,7 +30,7 @@ type Run struct {
 
 	to           sink
 	badMetric    atomic.Bool  // it was warned of
-	lastProgress atomic.Int64 // when the last one was sent, in nanoseconds since 1970
+	lastProgress atomic.Int64 // when the last one was sent, in nanoseconds since processStart
 }
 
 // A sink takes the events of a run: the pipeline, or the terminal of somebody who runs a model by hand.
@@ -66,15 +66,18 @@ func (r *Run) Metric(name string, step int, value float64) {
 	r.to.Metric(name, int64(step), value)
 }
 
+// processStart is what times are measured from that a clock which is set must not touch.
+var processStart = time.Now()
+
 // Progress shows that step of total are done. It may be called after every step: it is sent about 20 times a second,
 // and always when step has reached total.
 func (r *Run) Progress(step, total int) {
 	if r.to == nil {
 		return
 	}
-	now, last := time.Now().UnixNano(), r.lastProgress.Load()
+	now, last := int64(time.Since(processStart)), r.lastProgress.Load()
 	if done := total > 0 && step >= total; !done {
-		if now-last < int64(progressInterval) || !r.lastProgress.CompareAndSwap(last, now) {
+		if last != 0 && now-last < int64(progressInterval) || !r.lastProgress.CompareAndSwap(last, now) {
 			return
 		}
 	}

@@ -153,7 +153,7 @@ func TestADeadHolderBlocksNobody(t *testing.T) {
 		p.check(os.Remove(p.lock(p.host)))
 		p.check(plant(p.lock(p.host)))
 		c := p.run(1, "-r", "-u")
-		if want := "mlpipeline: lock " + p.lock(p.host) + ": it is no regular file\nhint: "; !strings.HasPrefix(c.stderr.String(), want) {
+		if want := "mlpipeline: lock: open " + p.lock(p.host) + ": "; !strings.HasPrefix(c.stderr.String(), want) {
 			t.Errorf("%s: %s", kind, c.stderr.String())
 		}
 		for _, args := range [][]string{{"status"}, {"ls"}, {"logs"}, {"stop"}} {
@@ -213,12 +213,12 @@ func TestTheLockIsKept(t *testing.T) {
 	defer release()
 	p.until("the lock is taken", func() bool { return p.exists("taken") })
 	p.check(c.cmd.Process.Signal(syscall.SIGCONT))
-	said := "the lock file was deleted: this project is being executed already by pid " + strconv.Itoa(second.cmd.Process.Pid)
+	said := "lock " + p.lock(p.host) + ": it was deleted, and another execution has begun: pid " + strconv.Itoa(second.cmd.Process.Pid)
 	p.until("it is said", func() bool {
 		log, _ := os.ReadFile(p.outputs("log-" + p.host))
-		return strings.Contains(string(log), "WARN - "+said)
+		return strings.Contains(string(log), "ERROR - results cannot be recorded any more, nothing else starts: "+said)
 	})
-	p.end(c, 2)
+	p.end(c, 1)
 	if !strings.Contains(c.stderr.String(), "mlpipeline: "+said) {
 		t.Error(c.stderr.String())
 	}
