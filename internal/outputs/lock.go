@@ -1,6 +1,7 @@
 package outputs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,8 +32,9 @@ type Lock struct {
 	done         chan struct{}
 	kept         sync.WaitGroup // the goroutine of Keep
 
-	mu   sync.Mutex
-	lock *flock.Flock
+	mu     sync.Mutex
+	lock   *flock.Flock
+	claims []Claim
 }
 
 const lockPrefix = ".lock-"
@@ -117,14 +119,20 @@ func isFile(lock *flock.Flock, path string) bool {
 	return err == nil && os.SameFile(locked, there)
 }
 
-// sign writes down who holds the lock. Readers, who take the first line, see it whole.
+// sign writes down who holds the lock, and what it runs. Readers, who take the first line, see it whole.
 func (l *Lock) sign() error {
 	file, err := openOwn(l.path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	text := l.holder + "\n"
-	_, err = file.WriteAt([]byte(text), 0)
+	text := []byte(l.holder + "\n")
+	for _, c := range l.claims {
+		line, err := json.Marshal(c)
+		if err == nil {
+			text = append(append(text, line...), '\n')
+		}
+	}
+	_, err = file.WriteAt(text, 0)
 	return errors.Join(err, file.Truncate(int64(len(text))), file.Close())
 }
 
@@ -181,7 +189,9 @@ func (l *Lock) keep(lost func(error)) {
 			return
 		}
 		if err == nil && holderIn(l.path) != l.holder {
+			l.mu.Lock()
 			_ = l.sign() // a disk that is full now may not be later
+			l.mu.Unlock()
 		}
 	}
 }

@@ -41,8 +41,9 @@ type due struct {
 	*version.Version
 	why  version.Why
 	past *outputs.Past // its last run, or nil
-	// known is the history that has decided it.
-	known *outputs.History
+	// known is the history that has decided it, and elsewhere the machine that runs it if it is another one.
+	known     *outputs.History
+	elsewhere string
 	// tested is how it is to its last test, when that decides whether it is due.
 	tested passport.State
 	effort effort // known once its model is opened
@@ -101,7 +102,7 @@ func (p *Pipeline) nextFrom(first int) *run {
 				m.outlook.efforts = slices.Concat(m.outlook.efforts[:i], m.outlook.efforts[i+1:])
 			}
 			p.mu.Unlock()
-			if p.overtaken(m, &d) {
+			if !p.take(m, &d) {
 				p.skipped(m, d)
 				continue
 			}
@@ -125,11 +126,29 @@ func (p *Pipeline) finish(m *model) {
 	m.tests.passport, m.tests.same, m.tests.warned = nil, nil, nil
 }
 
-// overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.
-func (p *Pipeline) overtaken(m *model, d *due) bool {
+// take claims d for this machine, unless another one that shares the outputs folder runs it, or has finished it meanwhile.
+func (p *Pipeline) take(m *model, d *due) bool {
 	if p.History == nil {
+		return true
+	}
+	done := p.Folder.Turn()
+	defer done()
+	if p.overtaken(m, d) {
 		return false
 	}
+	if p.Recorder == nil || p.Recorder.Held == nil {
+		return true
+	}
+	claims := []outputs.Claim{{Model: m.name, Version: d.Name}}
+	for r := range p.running {
+		claims = append(claims, outputs.Claim{Model: r.Model, Version: r.Version})
+	}
+	p.Recorder.Held.Claim(claims)
+	return true
+}
+
+// overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.
+func (p *Pipeline) overtaken(m *model, d *due) bool {
 	if p.Folder.Outdated(p.History) {
 		history, err := p.Folder.ReadHistory()
 		if err != nil {
@@ -140,6 +159,11 @@ func (p *Pipeline) overtaken(m *model, d *due) bool {
 	}
 	if d.known != p.History {
 		p.decide(m, d)
+	}
+	if d.why.Due() {
+		if d.elsewhere = p.Folder.Claimant(outputs.Claim{Model: m.name, Version: d.Name}); d.elsewhere != "" {
+			d.why = version.Elsewhere
+		}
 	}
 	return !d.why.Due()
 }
@@ -338,7 +362,7 @@ func (p *Pipeline) decide(m *model, d *due) {
 		default:
 			past.Status = version.Interrupted
 			if last.Event == outputs.Started && (p.planning || last.Host != p.Folder.Host) && p.Folder.Executing(last.Host) {
-				past.Status = version.Running
+				past.Status, d.elsewhere = version.Running, last.Host
 			}
 		}
 	}

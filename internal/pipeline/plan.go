@@ -134,7 +134,7 @@ func (p *Pipeline) reason(m *model, d due) string {
 	case version.Kept:
 		return "done; kept although " + p.whatChanged(m, *d.past) + " changed"
 	case version.Elsewhere:
-		return "running on " + d.past.Host
+		return "running on " + d.elsewhere
 	case version.Passed:
 		return "passed"
 	case version.Refused:
