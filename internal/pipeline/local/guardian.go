@@ -222,11 +222,11 @@ func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
 				killed[pid] = true
 			}
 			// One that has died may have left others; of one that is dying or starting another program it is not known yet
-			// whose it is.
-			if killed[pid] || !known {
+			// whose it is, and it may be waited for elsewhere.
+			if killed[pid] {
 				syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
-				found = true
 			}
+			found = found || killed[pid] || !known
 		}
 		if !found {
 			return

@@ -112,7 +112,7 @@ func readProc(fd int) string {
 }
 
 // carries reports whether the process was started by run runID, and whether that is known: a process that is dying, or is
-// about to run another program, has no environment for a moment.
+// about to run another program, has no environment for a moment. One that has died has left all that it will leave.
 func carries(pid int, runID string) (named, known bool) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if errors.Is(err, fs.ErrPermission) {
@@ -126,6 +126,9 @@ func carries(pid int, runID string) (named, known bool) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 49 {
 		return false, false
+	}
+	if fields[0] == "Z" && fields[17] == "1" { // its only thread
+		return false, true
 	}
 	start, _ := strconv.ParseUint(fields[47], 10, 64)
 	end, _ := strconv.ParseUint(fields[48], 10, 64)

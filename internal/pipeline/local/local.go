@@ -138,8 +138,7 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 	for id, p := range l.running {
 		delete(l.running, id)
 		killOrphans(nil, func(pid int) (mine, known bool) {
-			mine, _ = carries(pid, p.runID)
-			return mine, true // others may be waited for elsewhere
+			return carries(pid, p.runID)
 		})
 		p.end(answer{Ended: true, Error: "the guardian process that watches over it has been killed"})
 	}
