@@ -57,6 +57,8 @@ type killer struct {
 	lasts  time.Duration // how long an execution lasts that is not killed
 	p      *project
 	loose  string // an argument that the workers have whose environment is empty
+	// unguarded: a guardian was killed in this project, and such workers may have outlived it. No other call has any.
+	unguarded bool
 
 	kills, guardians, both, stopped, torn, calls, missed int
 }
@@ -71,8 +73,8 @@ func newKiller(t *testing.T, jobs int) *killer {
 }
 
 func (k *killer) tally() string {
-	return fmt.Sprintf("%d kills in %d calls (%d of a stopped pipeline, %d of the guardian alone, %d of both) and %d torn journals",
-		k.kills, k.calls, k.stopped, k.guardians, k.both, k.torn)
+	return fmt.Sprintf("%d kills in %d calls (%d of a stopped pipeline, %d of the guardian alone, %d of both) and %d torn journals; %d processes with an emptied environment have outlived their guardian",
+		k.kills, k.calls, k.stopped, k.guardians, k.both, k.torn, k.missed)
 }
 
 // workers numbers the projects, so that each has an argument of its own for its workers.
@@ -118,6 +120,7 @@ func (k *killer) night(models func(*project)) {
 // project makes the project of a night.
 func (k *killer) project(models func(*project)) *project {
 	p := newProject(k.T, "grace=2s")
+	k.unguarded = false
 	k.loose = fmt.Sprintf("864%06d", os.Getpid()%1000*1000+int(workers.Add(1)))
 	p.write("loose", k.loose)
 	models(p)
@@ -145,6 +148,7 @@ func (k *killer) strike(c *call) (ended bool) {
 		syscall.Kill(guardian, syscall.SIGKILL)
 		k.guardians++
 		k.kills++
+		k.unguarded = true
 		return k.itself(c)
 	case how < 4:
 		pids := []int{guardian, c.cmd.Process.Pid}
@@ -157,7 +161,7 @@ func (k *killer) strike(c *call) (ended bool) {
 		c.wait()
 		k.both++
 		k.kills++
-		k.endLoose()
+		k.unguarded = true
 		return false
 	case how < 7:
 		syscall.Kill(c.cmd.Process.Pid, syscall.SIGSTOP)
@@ -182,7 +186,6 @@ func (k *killer) itself(c *call) bool {
 	if status == 1 && k.guardians == 0 {
 		k.Fatalf("a version has failed\n%s\n%s", c.stdout.String(), c.stderr.String())
 	}
-	k.endLoose()
 	return status == 0
 }
 
@@ -244,10 +247,13 @@ func (k *killer) left() []string {
 	return append(k.p.processes(), k.looseWorkers()...)
 }
 
-// gone waits until none is left.
+// gone waits until none is left, but for those that nobody can find when the guardian was killed.
 func (k *killer) gone() {
 	k.Helper()
 	for deadline := time.Now().Add(patience); len(k.left()) > 0; time.Sleep(time.Millisecond) {
+		if k.unguarded {
+			k.endLoose()
+		}
 		if time.Now().After(deadline) {
 			for _, pid := range k.left() {
 				line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
@@ -269,7 +275,7 @@ func (k *killer) looseWorkers() (pids []string) {
 	return pids
 }
 
-// endLoose ends what nobody can find when the guardian was killed: workers with an empty environment.
+// endLoose ends the workers with an empty environment.
 func (k *killer) endLoose() {
 	for _, pid := range k.looseWorkers() {
 		if n, err := strconv.Atoi(pid); err == nil {
