@@ -137,10 +137,11 @@ type plotting struct {
 	metric string
 	points int // about so many of a curve
 
-	plots []plotted
-	names map[string]bool // of the metrics that were met instead
-	read  []*runs.Run
-	notes []string // for the user
+	plots  []plotted
+	unread int             // versions that were not looked at
+	names  map[string]bool // of the metrics that were met instead
+	read   []*runs.Run
+	notes  []string // for the user
 }
 
 type plotted struct {
@@ -193,8 +194,12 @@ func (p *plotting) named(names []string) error {
 	return nil
 }
 
-// inVain is how many bytes of metrics are read in vain before it is said that there is nothing to draw.
-const inVain = 1 << 30
+// inVain is how many bytes of metrics are read in vain before it is said that there is nothing to draw; a run that has none
+// counts as attempt.
+const (
+	inVain  = 1 << 30
+	attempt = 64 << 10
+)
 
 // latest reads the latest run of each version that has the metric, the versions that ran last first.
 func (p *plotting) latest(filter runs.Filter) {
@@ -209,7 +214,8 @@ func (p *plotting) latest(filter runs.Filter) {
 	}
 	left := int64(inVain)
 	for i, name := range order {
-		if len(p.plots) == chart.Most || left <= 0 && len(p.plots) > 0 {
+		if len(p.plots) == chart.Most || left <= 0 {
+			p.unread = len(order) - i
 			p.notes = append(p.notes, fmt.Sprintf("%s not looked at; choose with --model and --version, or name runs", older(len(order)-i)))
 			break
 		}
@@ -225,6 +231,7 @@ func (p *plotting) latest(filter runs.Filter) {
 			if found {
 				break
 			}
+			left -= attempt
 			if info, err := os.Stat(p.folder.MetricsFile(r.ID)); err == nil {
 				left -= info.Size()
 			}
@@ -260,6 +267,9 @@ func (p *plotting) none() error {
 	case slices.Contains(runs.MetricNames(p.read), p.metric):
 		return usageError{&hintError{fmt.Errorf("%s is a result: it is measured when training is over, and has no curve", p.metric),
 			"mlpipeline compare --sort-by " + p.metric}}
+	case p.unread > 0 && p.metric != "" && near == "":
+		return usageError{&hintError{fmt.Errorf("no run was found that has a metric %q by step; %s not looked at", p.metric, older(p.unread)),
+			"choose with --model and --version, or name runs"}}
 	case len(names) == 0:
 		return usageError{&hintError{errors.New("none of these runs has recorded a metric by step"),
 			"in a Go model: run.Metric(name, step, value); in Python: log_metric(name, value, step)"}}

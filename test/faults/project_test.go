@@ -103,6 +103,10 @@ func (p *project) startIn(wrapper []string, args ...string) *call {
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
 	p.check(c.cmd.Start())
 	go c.watch()
+	p.Cleanup(func() { // of a test that has failed
+		c.cmd.Process.Kill()
+		<-c.ended
+	})
 	return c
 }
 
