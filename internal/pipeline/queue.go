@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mlpipeline/mlpipeline/internal/config"
@@ -199,9 +200,9 @@ func sharedDir(short, long *model) string {
 // is that with the longer name.
 func (p *Pipeline) owner(m *model, suffix string) string {
 	if suffix == "" && m.found.Kind == plugin.GoFolder {
-		for _, other := range p.queue {
-			if strings.HasPrefix(other, m.name+"/") {
-				return other
+		for _, long := range p.longer[m.name] {
+			if long.name[len(m.name)] == '/' && slices.Contains(p.queue, long.name) {
+				return long.name
 			}
 		}
 	}
