@@ -67,6 +67,7 @@ func TestOneOfTwenty(t *testing.T) {
 	ways := [][]string{{"-r"}, {"-r", "-u"}, {"-r", "-n"}, {"-r", "-C", link}, {"-r", "-C", p.path("models/..")}, {"-r", "-u", "-C", beside}}
 	const many = 20
 	for round := range sized(1, 20) {
+		p.check(os.RemoveAll(p.outputs(""))) // so that there is something to do with -u
 		p.check(os.MkdirAll(p.outputs(""), 0o777))
 		p.check(os.WriteFile(p.lock(p.host), []byte("pid 1 of a stranger, since 2001-01-01 00:00:00: mlpipeline -r\n"), 0o666))
 		var calls []*call
