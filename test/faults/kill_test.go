@@ -59,6 +59,8 @@ type killer struct {
 	loose  string // an argument that the workers have whose environment is empty
 	// unguarded: a guardian was killed in this project, and such workers may have outlived it. No other call has any.
 	unguarded bool
+	// haunted: a pipeline was killed together with its guardian. What they left is ended by the next call before it starts.
+	haunted bool
 
 	kills, guardians, both, stopped, torn, calls, missed int
 }
@@ -96,11 +98,10 @@ func (k *killer) night(models func(*project)) {
 	for {
 		k.calls++
 		c := k.p.start("-r", "-u", "-j", k.jobs)
-		both := k.both
 		if k.strike(c) {
 			break
 		}
-		if k.both == both { // else the next call ends what they have left
+		if !k.haunted {
 			k.gone()
 		}
 		if k.random.IntN(4) == 0 {
@@ -120,7 +121,7 @@ func (k *killer) night(models func(*project)) {
 // project makes the project of a night.
 func (k *killer) project(models func(*project)) *project {
 	p := newProject(k.T, "grace=2s")
-	k.unguarded = false
+	k.unguarded, k.haunted = false, false
 	k.loose = fmt.Sprintf("864%06d", os.Getpid()%1000*1000+int(workers.Add(1)))
 	p.write("loose", k.loose)
 	models(p)
@@ -130,6 +131,18 @@ func (k *killer) project(models func(*project)) *project {
 // strike kills what a call has started at some moment. It reports whether the call has ended by itself.
 func (k *killer) strike(c *call) (ended bool) {
 	k.Helper()
+	if k.haunted {
+		k.p.until("the call has ended what was left", func() bool {
+			select {
+			case <-c.ended:
+				return true
+			default:
+			}
+			log, _ := os.ReadFile(k.p.outputs("log-" + k.p.host))
+			return bytes.Contains(log, fmt.Appendf(nil, "starts, pid %d\n", c.cmd.Process.Pid))
+		})
+		k.haunted = false
+	}
 	k.moment(c)
 	how := k.random.IntN(20)
 	select {
@@ -161,7 +174,7 @@ func (k *killer) strike(c *call) (ended bool) {
 		c.wait()
 		k.both++
 		k.kills++
-		k.unguarded = true
+		k.unguarded, k.haunted = true, true
 		return false
 	case how < 7:
 		syscall.Kill(c.cmd.Process.Pid, syscall.SIGSTOP)
