@@ -253,9 +253,9 @@ type process struct {
 }
 
 func (p *process) Commands() io.WriteCloser { return p.commands }
-func (p *process) Events() io.Reader        { return p.events }
-func (p *process) Stdout() io.Reader        { return p.stdout }
-func (p *process) Stderr() io.Reader        { return p.stderr }
+func (p *process) Events() io.Reader        { return &pipe{p.events, maxPipe} }
+func (p *process) Stdout() io.Reader        { return &pipe{p.stdout, maxPipe} }
+func (p *process) Stderr() io.Reader        { return &pipe{p.stderr, maxPipe} }
 func (p *process) Done() <-chan struct{}    { return p.done }
 
 // An error in these two is the loss of the guardian, which ends the process.
@@ -284,6 +284,34 @@ func (p *process) close() {
 	for _, f := range []*os.File{p.commands, p.events, p.stdout, p.stderr} {
 		f.Close()
 	}
+}
+
+// maxPipe is the most that a pipe holds: pipe-max-size of pipe(7), unless root has raised it.
+const maxPipe = 1 << 20
+
+// A pipe is read to its end or, when its deadline is over because something holds it open, as far as it may have been filled by
+// then: on a busy machine its reader may come late.
+type pipe struct {
+	*os.File
+	left int
+}
+
+func (p *pipe) Read(b []byte) (int, error) {
+	n, err := p.File.Read(b)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || p.left <= 0 {
+		return n, err
+	}
+	conn, cerr := p.SyscallConn()
+	if cerr != nil {
+		return 0, err
+	}
+	rerr := cerr
+	cerr = conn.Control(func(fd uintptr) { n, rerr = syscall.Read(int(fd), b[:min(len(b), p.left)]) })
+	if cerr != nil || rerr != nil || n <= 0 {
+		return 0, err
+	}
+	p.left -= n
+	return n, nil
 }
 
 // IsGuardian reports whether this process was started as the guardian. Then main calls Guard and nothing else.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 )
@@ -250,5 +251,21 @@ func TestCloseEndsWhatIsRunning(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Errorf("closed twice: %v", err)
+	}
+}
+
+// On a busy machine the reader of a pipe may come to it long after its process has ended.
+func TestWhatAPipeHoldsIsReadAfterItsDeadline(t *testing.T) {
+	l := open(t)
+	p, err := l.Start(pipeline.Command{ID: "run", Path: "/bin/sh", Args: []string{"-c", "seq 5000"}, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	p.(*process).stdout.SetReadDeadline(time.Now())
+	text, _ := io.ReadAll(p.Stdout())
+	p.Wait()
+	if got := strings.Count(string(text), "\n"); got != 5000 {
+		t.Errorf("%d of 5000 lines", got)
 	}
 }
