@@ -38,12 +38,12 @@ func (f Folder) recover(j *Journal) (killed bool, did []string, err error) {
 		return true, did, fmt.Errorf("recover what a killed execution has left: %w", err)
 	}
 	_ = os.RemoveAll(f.newRuns())
-	t, err := f.lastTold(j, last)
+	left, err := f.openRuns(j, last)
 	if err != nil {
 		return fail(err)
 	}
 	finished := map[string]Run{} // those whose block may be missing
-	for _, o := range t.open {
+	for _, o := range left {
 		if o.run.Status == Finished {
 			finished[o.run.ID] = o.run
 		}
@@ -51,7 +51,7 @@ func (f Folder) recover(j *Journal) (killed bool, did []string, err error) {
 	if err := f.mendBlocks(finished); err != nil {
 		return fail(err)
 	}
-	for _, o := range t.open {
+	for _, o := range left {
 		text, err := f.settle(j, o, last)
 		if err != nil {
 			return fail(err)
@@ -91,18 +91,15 @@ type openRun struct {
 	superseded bool
 }
 
-// told is what the journal tells of the last execution.
-type told struct{ open []openRun }
-
-// lastTold reads what the journal tells of the last execution, or all of an early journal.
-func (f Folder) lastTold(j *Journal, last Status) (told, error) {
+// openRuns returns the runs of the last execution that have no end, of all executions of an early journal, in their order.
+func (f Folder) openRuns(j *Journal, last Status) (all []openRun, err error) {
 	info, err := j.file.Stat()
 	if err != nil {
-		return told{}, err
+		return nil, err
 	}
 	begin, err := lastLineWith(j.file, info.Size(), []byte(`{"event":"`+Begin+`"`))
 	if err != nil {
-		return told{}, err
+		return nil, err
 	}
 	var since time.Time // runs without a line are looked for that were started after this
 	if last.Host != "" && last.Ended == nil {
@@ -130,9 +127,8 @@ func (f Folder) lastTold(j *Journal, last Status) (told, error) {
 		return nil
 	})
 	if err != nil {
-		return told{}, err
+		return nil, err
 	}
-	var t told
 	for id, e := range open {
 		run, ok := f.recorded(id)
 		if !ok {
@@ -141,18 +137,18 @@ func (f Folder) lastTold(j *Journal, last Status) (told, error) {
 				Host: f.Host, Code: Code{Fingerprint: e.Code}, Dir: e.Dir, Resumes: e.Resumes, Started: Time{e.Time},
 			}
 		}
-		t.open = append(t.open, openRun{run, e, latest[name{e.Model, e.Version}] != id})
+		all = append(all, openRun{run, e, latest[name{e.Model, e.Version}] != id})
 	}
 	for _, id := range f.runsSince(since) {
 		if ended[id] || open[id] != nil {
 			continue
 		}
 		if run, ok := f.recorded(id); ok {
-			t.open = append(t.open, openRun{run, nil, latest[name{run.Model, run.Version}] > id})
+			all = append(all, openRun{run, nil, latest[name{run.Model, run.Version}] > id})
 		}
 	}
-	slices.SortFunc(t.open, func(a, b openRun) int { return strings.Compare(a.run.ID, b.run.ID) })
-	return t, nil
+	slices.SortFunc(all, func(a, b openRun) int { return strings.Compare(a.run.ID, b.run.ID) })
+	return all, nil
 }
 
 // recorded returns the record of a run of this host. A power cut may have left nothing of it, or a part: it is not synced.
