@@ -33,10 +33,9 @@ type Recorder struct {
 
 // OpenRecorder opens the files of this host. The caller holds the lock of the folder.
 func (f Folder) OpenRecorder() (*Recorder, error) {
-	if status, err := read(f.StatusFile(), maxStatus); err == nil { // it will be replaced
-		if err := checkFormat(f.StatusFile(), status, StatusFormat); err != nil {
-			return nil, err
-		}
+	last, err := f.readStatus(f.Host) // one of a newer format must not be replaced
+	if err != nil {
+		return nil, err
 	}
 	// Not after a night of training is the time to notice.
 	if file, err := openOwn(f.OutputFile(), os.O_WRONLY|os.O_APPEND); err == nil {
@@ -57,7 +56,7 @@ func (f Folder) OpenRecorder() (*Recorder, error) {
 	if torn != "" {
 		r.Log.Warn("the last line of the history was torn and has been taken off: " + torn)
 	}
-	if r.AfterKill, r.Recovered, err = f.recover(journal); err != nil {
+	if r.AfterKill, r.Recovered, err = f.recover(journal, last); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	if info, err := os.Stat(f.OutputFile()); err == nil {

@@ -20,17 +20,14 @@ import (
 const Killed = "the pipeline was killed"
 
 // recover gives each run an end that an execution on this host has left without: because it was killed, because the last lines
-// of the journal were lost in a power cut, or because the disk was full. A run whose record has its end is completed with what is missing, the block of
-// output-<host> and the last line of the journal. The others were killed: they are interrupted from now on. killed reports
-// whether the last execution has not ended in order, did says, for people, what was done about it.
+// of the journal were lost in a power cut, or because the disk was full. A run whose record has its end is completed with
+// what is missing, the block of output-<host> and the last line of the journal. The others were killed: they are interrupted
+// from now on. last is what the last execution said of itself. killed reports whether it has not ended in order, did says,
+// for people, what was done about it.
 //
 // It may be killed itself at any moment, and is done again then. When the last execution has ended in order it costs the
 // same however long the journal is, else as much as that execution has written.
-func (f Folder) recover(j *Journal) (killed bool, did []string, err error) {
-	last, err := f.readStatus(f.Host)
-	if err != nil {
-		last = Status{} // damaged, or of a later version
-	}
+func (f Folder) recover(j *Journal, last Status) (killed bool, did []string, err error) {
 	if j.made || endedInOrder(j.file, last) {
 		return false, nil, nil // a history that the user has deleted is not made again
 	}
