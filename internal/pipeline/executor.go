@@ -8,9 +8,16 @@ import (
 
 // An Executor starts the processes of models: on this machine, or on another.
 type Executor interface {
-	// Start starts a process. It has no terminal and reads nothing on its standard input.
+	// Start starts a process. It has no terminal and reads nothing on its standard input. That its program cannot be
+	// started may show only at its end, by a *StartError.
 	Start(Command) (Process, error)
 }
+
+// A StartError is why a process has never run.
+type StartError struct{ Err error }
+
+func (e *StartError) Error() string { return e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
 
 // A Command says what to start.
 type Command struct {
@@ -20,6 +27,8 @@ type Command struct {
 	Args []string // without the name of the program
 	Env  []string // what is added to the environment of the pipeline
 	Dir  string
+	// After is a process that has to be gone first, with all that it started, or nil.
+	After Process
 }
 
 // A Process is a started process of a model, that speaks the protocol of package wire.
@@ -46,7 +55,7 @@ type Exit struct {
 	Code   int            // the exit status, when Signal is 0
 	Signal syscall.Signal // that ended it, or 0
 	OOM    bool           // the kernel has killed a process for want of memory meanwhile
-	Err    error          // the executor has lost the process: nothing is known of its end
+	Err    error          // it has never run, a *StartError, or the executor has lost it: nothing is known of its end
 }
 
 // OK reports whether the process ended as one that succeeded does.

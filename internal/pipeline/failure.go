@@ -92,15 +92,15 @@ func (p *Pipeline) recordFailure(m *model, d due, failure *outputs.Failure) {
 }
 
 // whyNotStarted says what err means for the file that could not be started: the system blames the file for its #! line.
-func whyNotStarted(path string, err error) error {
+func whyNotStarted(path string, err error) string {
 	for _, scarce := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM, syscall.E2BIG} {
 		if strings.HasSuffix(err.Error(), scarce.Error()) { // a text: it comes from another process
-			return err
+			return err.Error()
 		}
 	}
 	file, openErr := os.Open(path)
 	if openErr != nil {
-		return err
+		return err.Error()
 	}
 	defer file.Close()
 	start := make([]byte, 256)
@@ -109,11 +109,11 @@ func whyNotStarted(path string, err error) error {
 	interpreter, ok := strings.CutPrefix(line, "#!")
 	switch {
 	case ok && strings.HasSuffix(line, "\r"):
-		return fmt.Errorf("%w: its lines end in CR LF, so that its interpreter is %q; save it with LF alone", err, strings.TrimSpace(interpreter)+"\r")
+		return fmt.Sprintf("%v: its lines end in CR LF, so that its interpreter is %q; save it with LF alone", err, strings.TrimSpace(interpreter)+"\r")
 	case ok:
-		return fmt.Errorf("%w: is its interpreter there, %q?", err, strings.TrimSpace(interpreter))
+		return fmt.Sprintf("%v: is its interpreter there, %q?", err, strings.TrimSpace(interpreter))
 	case !strings.Contains(line, "\x00"):
-		return fmt.Errorf("%w: a script begins with a line like #!/usr/bin/env python3", err)
+		return fmt.Sprintf("%v: a script begins with a line like #!/usr/bin/env python3", err)
 	}
-	return err
+	return err.Error()
 }

@@ -58,22 +58,26 @@ type user struct {
 // pending reports whether there is something to do for d: to run it, or to say that it cannot be run.
 func (d due) pending() bool { return d.why.Due() || d.why == version.Refused }
 
-// next returns the next run that can start now, or nil. It opens the models on the way. Those at the head of the queue that
-// have finished, and names of nothing, are looked at again only when no other can start.
-func (p *Pipeline) next() *run {
-	r := p.nextFrom(p.passed)
+// next returns the next run that can start now or, unless after is nil, once after is gone; or nil. It opens the models on the
+// way, but while after goes on none: what one loads to tell its versions may not have room yet. Those at the head of the queue
+// that have finished, and names of nothing, are looked at again only when no other can start.
+func (p *Pipeline) next(after *run) *run {
+	r := p.nextFrom(p.passed, after)
 	if r == nil && p.passed > 0 {
-		r = p.nextFrom(0)
+		r = p.nextFrom(0, after)
 	}
 	return r
 }
 
-func (p *Pipeline) nextFrom(first int) *run {
+func (p *Pipeline) nextFrom(first int, after *run) *run {
 	p.passed = first
 	for i := first; i < len(p.queue); i++ {
 		m := p.model(p.queue[i])
 		for m != nil && !m.finished && p.ctx.Err() == nil {
 			if !m.opened {
+				if after != nil {
+					return nil
+				}
 				if err := p.open(m); err != nil {
 					switch {
 					case p.ctx.Err() != nil:
@@ -86,9 +90,9 @@ func (p *Pipeline) nextFrom(first int) *run {
 					break
 				}
 			}
-			i := slices.IndexFunc(m.due, func(d due) bool { return !p.busy(p.dir(m, d)) })
+			i := slices.IndexFunc(m.due, func(d due) bool { return !p.busy(p.dir(m, d), after) })
 			if i < 0 {
-				if len(m.due) == 0 {
+				if len(m.due) == 0 && !p.mayComeBack(m) {
 					p.finish(m)
 				}
 				break
@@ -106,7 +110,7 @@ func (p *Pipeline) nextFrom(first int) *run {
 				p.skipped(m, d)
 				continue
 			}
-			return p.newRun(m, d)
+			return p.newRun(m, d, after)
 		}
 		if p.passed == i && (m == nil || m.finished) {
 			p.passed++
@@ -168,11 +172,11 @@ func (p *Pipeline) overtaken(m *model, d *due) bool {
 	return !d.why.Due()
 }
 
-// busy reports whether a version that runs uses dir, or a directory in it or around it.
-func (p *Pipeline) busy(dir string) bool {
+// busy reports whether a version that runs, other than after, uses dir, or a directory in it or around it.
+func (p *Pipeline) busy(dir string, after *run) bool {
 	within := func(a, b string) bool { return a == b || strings.HasPrefix(a, b+string(filepath.Separator)) }
 	for r := range p.running {
-		if used := p.dir(r.model, r.due); p.Execute && (within(dir, used) || within(used, dir)) {
+		if used := p.dir(r.model, r.due); r != after && p.Execute && (within(dir, used) || within(used, dir)) {
 			return true
 		}
 	}
@@ -263,7 +267,7 @@ func (p *Pipeline) ask(m *model) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
-	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
+	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()), nil)
 	if err == nil {
 		err = talk.hello(p, m)
 	}

@@ -1,7 +1,7 @@
 // Package pipeline runs a queue of models: it reloads the queue, plans, executes and records, until nothing is due.
 //
 // The loop is in this file. queue.go turns names into models, model.go opens each when its turn comes, ahead.go does
-// before the loop what needs not wait, run.go runs one version. talk.go holds a process of a model together with what it
+// before the loop what needs not wait, run.go runs one version, slots.go says when another can start. talk.go holds a process of a model together with what it
 // says and prints, limits.go tells when its time is over, plan.go the reasons why a version is due, tested.go what has
 // passed test mode, failure.go what cannot run, stop.go the user's wish to stop, hooks.go the user's commands. Processes
 // come from an Executor, below this package; what happens goes to the outputs folder and, as in report.go, to whoever
@@ -62,6 +62,7 @@ type Pipeline struct {
 	blacklist bool                // they were found, not listed
 	running   map[*run]bool
 	ended     chan *run
+	leaves    chan struct{}     // a run is leaving
 	planning  bool              // it is only said what would run
 	begun     bool              // a run has been started
 	env       map[string]string // what is recorded of it with each run
@@ -107,9 +108,9 @@ func (p *Pipeline) Run() (Summary, error) {
 		p.lookAhead()
 	}
 	for refused == nil {
-		p.reload()
-		if len(p.running) < p.Jobs {
-			if run := p.next(); run != nil {
+		p.admit(p.reload())
+		if after, ok := p.slot(); ok {
+			if run := p.next(after); run != nil {
 				p.start(run)
 				continue
 			}
@@ -154,7 +155,7 @@ func (p *Pipeline) begin() (done func(), err error) {
 	p.models, p.running, p.warned = map[string]*model{}, map[*run]bool{}, map[string]bool{}
 	p.longer = map[string][]*model{}
 	p.mu.Unlock()
-	p.ended = make(chan *run)
+	p.ended, p.leaves = make(chan *run), make(chan struct{}, 1)
 	p.env = recordedEnvironment()
 	if !p.Execute {
 		if p.temp, err = os.MkdirTemp("", "mlpipeline-test-"); err != nil {
@@ -180,14 +181,14 @@ func (p *Pipeline) begin() (done func(), err error) {
 	}, err
 }
 
-// reload takes over a queue that was edited.
-func (p *Pipeline) reload() {
+// reload takes over a queue that was edited, and reports whether it was.
+func (p *Pipeline) reload() bool {
 	queue, change := p.Queue.Reload(p.ctx)
 	for _, w := range change.Warnings {
 		p.warn(w)
 	}
 	if !change.Taken {
-		return
+		return false
 	}
 	for _, name := range change.Added {
 		p.report(Report{Event: QueueAdded, Model: name})
@@ -200,15 +201,22 @@ func (p *Pipeline) reload() {
 	}
 	p.setQueue(queue)
 	p.selected() // so that State counts those that are new
+	return true
 }
 
 // start starts a run. Its end comes through p.ended.
 func (p *Pipeline) start(r *run) {
+	var after *talk
 	p.mu.Lock()
 	p.running[r], p.begun = true, true
+	if r.after != nil {
+		r.after.followed, after = true, r.after.talk
+	} else {
+		p.tell(r, true)
+	}
 	p.mu.Unlock()
 	go func() {
-		r.do()
+		r.do(after)
 		p.ended <- r
 	}()
 }
@@ -217,11 +225,14 @@ func (p *Pipeline) start(r *run) {
 func (p *Pipeline) wait() {
 	select {
 	case <-p.Queue.Changed():
+	case <-p.leaves:
 	case r := <-p.ended:
 		p.remember(r)
 		p.mu.Lock()
 		delete(p.running, r)
 		switch r.Status {
+		case anew:
+			p.putBack(r)
 		case outputs.Finished:
 			p.summary.Finished++
 		case outputs.Interrupted:
@@ -287,7 +298,7 @@ func (p *Pipeline) fatal(err error) {
 		return
 	}
 	p.mu.Lock()
-	first, running := p.err == nil, len(p.running)
+	first, running := p.err == nil, p.admittedRuns()
 	if first {
 		p.err = &RecordError{err}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -24,11 +25,20 @@ type run struct {
 	due   due
 	talk  *talk // the process that told the versions, or nil: then one is started
 
+	// See slots.go. What is no channel and not atomic is the loop's.
+	after    *run        // whose slot this one takes over when that has ended, or nil
+	admit    chan bool   // whether it may begin
+	admitted bool        // it may
+	answered bool        // it has been told whether
+	followed bool        // another is after it
+	leaving  atomic.Bool // it has said its last word
+
 	outputs.Run
 	live    live
 	told    string          // the hash of the parameters that the history knows
 	record  *outputs.Record // nil when nothing is written
 	begun   bool            // the model has been told to run
+	mute    bool            // but has died before its first word
 	noted   bool            // the history knows that it has started
 	name    string          // model/version
 	dir     string          // the model directory, absolute
@@ -41,7 +51,7 @@ type run struct {
 }
 
 // newRun prepares a run, with the process that waits for one if there is any.
-func (p *Pipeline) newRun(m *model, d due) *run {
+func (p *Pipeline) newRun(m *model, d due, after *run) *run {
 	m.claim(&d)
 	if m.talk == nil {
 		p.mu.Lock()
@@ -51,7 +61,7 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 			p.notice("%s has changed since its versions were listed; %s runs it as it is now", m.name, d.Name)
 		}
 	}
-	r := &run{p: p, model: m, due: d, talk: m.talk, name: Name(m.name, d.Name)}
+	r := &run{p: p, model: m, due: d, talk: m.talk, name: Name(m.name, d.Name), after: after, admit: make(chan bool, 1)}
 	m.talk = nil
 	r.Run = outputs.Run{
 		ID:     outputs.NewRunID(time.Now()),
@@ -83,10 +93,29 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 	return r
 }
 
-// do runs the version and records how it went.
-func (r *run) do() {
+// do runs the version, its process after another one unless that is nil, and records how it went.
+func (r *run) do(after *talk) {
+	fresh := r.talk == nil
+	var err error
+	if fresh {
+		r.talk, err = r.p.startTalk(r.model, r.ID, after)
+	}
+	if !<-r.admit {
+		r.Status = anew
+		if r.talk != nil {
+			r.talk.Kill()
+			r.talk.close(0)
+		}
+		return
+	}
+	if after != nil && err == nil && r.talk.lost() {
+		r.talk.close(0)
+		r.talk, err = r.p.startTalk(r.model, r.ID, nil)
+	}
 	r.Started = outputs.Time{Time: time.Now()}
-	err := r.prepare()
+	if err == nil {
+		err = r.prepare()
+	}
 	if err == nil {
 		err = r.begin()
 	}
@@ -94,7 +123,7 @@ func (r *run) do() {
 	var exit Exit
 	switch {
 	case err == nil:
-		how, exit, err = r.follow()
+		how, exit, err = r.follow(fresh)
 	case err == plugin.ErrEnded: // before it could be asked
 		exit, how.lingered = r.talk.close(r.p.Project.Grace)
 		r.end, err = r.talk.last, nil
@@ -117,15 +146,9 @@ func (r *run) do() {
 	}
 }
 
-// prepare starts a process unless one waits, and while that comes up makes the record and the model directory.
+// prepare makes the record and the model directory.
 func (r *run) prepare() (err error) {
 	p := r.p
-	fresh := r.talk == nil
-	if fresh {
-		if r.talk, err = p.startTalk(r.model, r.ID); err != nil {
-			return err
-		}
-	}
 	if p.Recorder != nil {
 		dir, err := filepath.Rel(p.Folder.Dir, r.dir)
 		if err != nil {
@@ -148,13 +171,10 @@ func (r *run) prepare() (err error) {
 		}
 		return err
 	}
-	if fresh {
-		return r.talk.hello(p, r.model)
-	}
 	return nil
 }
 
-// begin tells the model to run.
+// begin tells the model to run. A process that has just been started reads it when it has come up.
 func (r *run) begin() error {
 	p := r.p
 	clean := p.Execute && r.due.why != version.Resumes
@@ -211,13 +231,44 @@ func (r *run) later(t outputs.Time) outputs.Time {
 // no sign of life, and was killed because it did not stop then, or because it did not exit after its last word.
 type ending struct{ asked, timedOut, stalled, killed, lingered bool }
 
-// follow takes in what the model tells until it is gone.
-func (r *run) follow() (how ending, exit Exit, unnoted error) {
+// follow takes in what the model tells until it is gone, first of all its hello if it is fresh. The error is why it was killed
+// here.
+func (r *run) follow(fresh bool) (how ending, exit Exit, err error) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		how = r.watch()
 	}()
+	if fresh {
+		err = r.hello()
+	}
+	if err == nil {
+		err = r.listen()
+	}
+	exit, killed := r.talk.close(r.p.Project.Grace)
+	<-watched
+	how.lingered = killed
+	return how, exit, err
+}
+
+// hello waits for the first word of a process that has just been started.
+func (r *run) hello() error {
+	late := time.AfterFunc(helloTimeout, r.talk.Kill)
+	err := r.talk.Hello()
+	switch inTime := late.Stop(); {
+	case !inTime:
+		return fmt.Errorf(mute, helloTimeout)
+	case err == plugin.ErrNoModel: // its end tells more
+		r.mute = true
+		return nil
+	case err != nil:
+		r.talk.Kill()
+	}
+	return err
+}
+
+// listen takes in what the model tells until it has said its last word.
+func (r *run) listen() (unnoted error) {
 	for r.end == nil {
 		e, point, err := r.talk.Next()
 		if err != nil {
@@ -244,10 +295,8 @@ func (r *run) follow() (how ending, exit Exit, unnoted error) {
 			r.waits(r.record.FlushMetrics())
 		}
 	}
-	exit, killed := r.talk.close(r.p.Project.Grace)
-	<-watched
-	how.lingered = killed
-	return how, exit, unnoted
+	r.leave()
+	return unnoted
 }
 
 // waits warns of metrics or printed lines that cannot be written at present.
@@ -450,6 +499,8 @@ func (r *run) conclude(err error, how ending, exit Exit) {
 		r.Status, *cause = outputs.Interrupted, fmt.Sprintf("killed: it had not stopped within %v (grace in mlp.config)", r.p.Project.Grace)
 	case how.asked:
 		r.Status, *cause = outputs.Interrupted, "stopped by the user"
+	case r.mute:
+		*cause = "it died before its first word: " + death
 	case said.Status == wire.Failed:
 		if *cause = cut(said.Error, maxCause); *cause == "" {
 			*cause = "it gave no reason"

@@ -45,7 +45,8 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 	defer p.mu.Unlock()
 	s.Started, s.Seconds = outputs.Time{Time: p.started}, now.Sub(p.started).Seconds()
 	s.Queue = p.summary.tally()
-	s.Queue.Running = len(p.running)
+	s.Queue.Running = p.admittedRuns()
+	s.Queue.Waiting = len(p.running) - s.Queue.Running
 	s.Failures = slices.Clone(p.faults)
 	for r := range p.running {
 		if l, ok := r.live.look(now); ok {

@@ -21,22 +21,28 @@ const helloTimeout = time.Minute
 type talk struct {
 	Process
 	*plugin.Session
+	path    string // of its program
 	pulse   pulse
 	printed capture
 	readers sync.WaitGroup
 	last    *wire.Event // an end that close has found: the model said it before it could be asked
 }
 
-// startTalk starts a process of m. What is said begins with hello.
-func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
+// startTalk starts a process of m, once another is gone unless that is nil. What is said begins with hello.
+func (p *Pipeline) startTalk(m *model, runID string, after *talk) (*talk, error) {
+	var gone Process
+	if after != nil {
+		gone = after.Process
+	}
 	process, err := p.Executor.Start(Command{
 		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
-		Env: []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
+		Env:   []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
+		After: gone,
 	})
 	if err != nil {
-		return nil, whyNotStarted(m.program.Path, err)
+		return nil, err
 	}
-	t := &talk{Process: process}
+	t := &talk{Process: process, path: m.program.Path}
 	t.Session = plugin.NewSession(process.Commands(), &listener{Reader: process.Events(), pulse: &t.pulse})
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
@@ -53,13 +59,16 @@ func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
 	return t, nil
 }
 
+// mute says of a process that has not said hello in time.
+const mute = "it is no model: it said nothing of the plugin protocol within %v"
+
 // hello waits for the first word of m.
 func (t *talk) hello(p *Pipeline, m *model) error {
 	limit := helloTimeout
 	if t := p.Project.Timeout; t > 0 {
 		limit = min(limit, t)
 	}
-	err := t.within(p, limit, "it is no model: it said nothing of the plugin protocol within %v", "before its first word", t.Hello)
+	err := t.within(p, limit, mute, "before its first word", t.Hello)
 	var death *deathError
 	if errors.As(err, &death) && m.found.Kind == plugin.Python {
 		death.what += fmt.Sprintf("; is %s a Python 3.8 or later (python in mlp.config)?", m.program.Path)
@@ -157,6 +166,18 @@ func (t *talk) close(grace time.Duration) (exit Exit, killed bool) {
 	return exit, !timer.Stop()
 }
 
+// lost reports whether the executor has lost the process.
+func (t *talk) lost() bool {
+	select {
+	case <-t.Done():
+	default:
+		return false
+	}
+	var unstarted *StartError
+	err := t.Wait().Err
+	return err != nil && !errors.As(err, &unstarted)
+}
+
 // gaveUp ends a conversation that failed with err, and the process, and returns why: its death when that was the reason.
 func (t *talk) gaveUp(err error) *deathError {
 	var failed *plugin.FailedError
@@ -170,7 +191,10 @@ func (t *talk) gaveUp(err error) *deathError {
 	}
 	stderr, why := t.printed.dying(exit, "")
 	death := &deathError{exit: exit, stderr: stderr}
+	var unstarted *StartError
 	switch {
+	case errors.As(exit.Err, &unstarted):
+		death.what = whyNotStarted(t.path, unstarted)
 	case failed != nil:
 		death.what, death.trace = cut(failed.Msg, maxCause), failed.Trace
 	case err == plugin.ErrNoModel && exit.OK():

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ type request struct {
 	Args  [][]byte `json:"args,omitempty"`
 	Env   [][]byte `json:"env,omitempty"`
 	Dir   []byte   `json:"dir,omitempty"`
+	After int      `json:"after,omitempty"` // it starts once this process has ended
 }
 
 // Values of request.Op.
@@ -31,10 +33,9 @@ const (
 	opKill  = "kill"  // SIGKILL to its process group
 )
 
-// An answer is what the guardian says of a process: that it was started or could not be (Error), or that it has ended.
+// An answer is what the guardian says of a process: that it has ended, or why it could not be started.
 type answer struct {
 	ID     int    `json:"id"`
-	Ended  bool   `json:"ended,omitempty"`
 	Code   int    `json:"code,omitempty"`
 	Signal int    `json:"signal,omitempty"`
 	OOM    bool   `json:"oom,omitempty"`
@@ -52,11 +53,18 @@ type guardian struct {
 	answers  *json.Encoder
 	children map[int]child // by process id
 	born     *sync.Cond    // a child was added
+	waiting  []waiting
 }
 
 type child struct {
 	id    int
 	runID string
+}
+
+// A waiting is a process that is to start when another has ended.
+type waiting struct {
+	request
+	fds []int
 }
 
 // Guard is the main program of the guardian. It returns its exit status.
@@ -107,15 +115,21 @@ func (g *guardian) handle(r request, in *fdReader) {
 	defer g.mu.Unlock()
 	switch r.Op {
 	case opStart:
-		a := answer{ID: r.ID}
-		if pid, err := g.start(r, in.take(4)); err != nil {
-			a.Error = err.Error()
+		w := waiting{r, in.take(4)}
+		if g.runs(r.After) {
+			g.waiting = append(g.waiting, w)
 		} else {
-			g.children[pid] = child{r.ID, r.RunID}
-			g.born.Signal()
+			g.start(w)
 		}
-		g.answers.Encode(a)
 	case opStop, opKill:
+		g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
+			if w.ID != r.ID {
+				return false
+			}
+			closeAll(w.fds)
+			g.answers.Encode(answer{ID: w.ID, Error: "it was stopped before it began"})
+			return true
+		})
 		for pid, c := range g.children {
 			if c.id != r.ID {
 				continue
@@ -129,12 +143,44 @@ func (g *guardian) handle(r request, in *fdReader) {
 	}
 }
 
-func (g *guardian) start(r request, fds []int) (pid int, err error) {
-	defer func() {
-		for _, fd := range fds {
-			syscall.Close(fd)
+// runs reports whether a process that it has started goes on.
+func (g *guardian) runs(id int) bool {
+	for _, c := range g.children {
+		if c.id == id {
+			return true
 		}
-	}()
+	}
+	return false
+}
+
+func (g *guardian) start(w waiting) {
+	pid, err := g.fork(w.request, w.fds)
+	closeAll(w.fds)
+	if err != nil {
+		g.answers.Encode(answer{ID: w.ID, Error: err.Error()})
+		return
+	}
+	g.children[pid] = child{w.ID, w.RunID}
+	g.born.Signal()
+}
+
+// startAfter starts what waits for a process that has ended.
+func (g *guardian) startAfter(id int) {
+	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
+		if w.After == id {
+			g.start(w)
+		}
+		return w.After == id
+	})
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		syscall.Close(fd)
+	}
+}
+
+func (g *guardian) fork(r request, fds []int) (pid int, err error) {
 	if len(fds) < 4 {
 		return 0, syscall.EBADF
 	}
@@ -164,6 +210,7 @@ func (g *guardian) start(r request, fds []int) (pid int, err error) {
 
 // reap waits for children: those that it started, whose end it reports, and those that they have left behind.
 func (g *guardian) reap() {
+	runtime.LockOSThread() // as in Guard: it starts processes too
 	for {
 		pid, collect, err := ended()
 		g.mu.Lock()
@@ -178,7 +225,7 @@ func (g *guardian) reap() {
 				delete(g.children, pid)
 				status := collect()
 				g.killLeftOver(c.runID)
-				a := answer{ID: c.id, Ended: true}
+				a := answer{ID: c.id}
 				if status.Signaled() {
 					a.Signal = int(status.Signal())
 					if status.Signal() == syscall.SIGKILL {
@@ -189,6 +236,7 @@ func (g *guardian) reap() {
 					a.Code = status.ExitStatus()
 				}
 				g.answers.Encode(a)
+				g.startAfter(c.id)
 			} else {
 				collect()
 			}
@@ -281,9 +329,6 @@ func (r *fdReader) Read(b []byte) (int, error) {
 				r.fds = append(r.fds, fds...)
 			}
 		}
-	}
-	for _, fd := range r.fds {
-		syscall.CloseOnExec(fd)
 	}
 	if n == 0 {
 		return 0, io.EOF

@@ -22,6 +22,9 @@ import (
 // ownProgram is this program, even when its file has been replaced since it was started.
 func ownProgram() (string, error) { return "/proc/self/exe", nil }
 
+// newPipe makes a pipe that is not passed on to other programs.
+func newPipe(fds *[2]int) error { return syscall.Pipe2(fds[:], syscall.O_CLOEXEC) }
+
 // becomeSubreaper makes this process the parent of all orphans among its descendants.
 func becomeSubreaper() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 

@@ -259,7 +259,11 @@ func TestProcessesLeakNothing(t *testing.T) {
 		if _, exit := shell(t, l, "run", script).end(); exit.Code != i%256 {
 			t.Fatalf("%d: %+v", i, exit)
 		}
-		if _, err := l.Start(pipeline.Command{ID: "run", Path: "/nowhere/none"}); err == nil {
+		p, err := l.Start(pipeline.Command{ID: "run", Path: "/nowhere/none"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if exit := p.Wait(); exit.Err == nil {
 			t.Fatal("started what is not there")
 		}
 	}

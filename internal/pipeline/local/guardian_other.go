@@ -10,6 +10,17 @@ import (
 
 func ownProgram() (string, error) { return os.Executable() }
 
+func newPipe(fds *[2]int) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	err := syscall.Pipe(fds[:])
+	if err == nil {
+		syscall.CloseOnExec(fds[0])
+		syscall.CloseOnExec(fds[1])
+	}
+	return err
+}
+
 func becomeSubreaper() {}
 
 func collectOrphans(ctx context.Context) { <-ctx.Done() }

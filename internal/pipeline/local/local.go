@@ -117,18 +117,16 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 		}
 		l.mu.Lock()
 		p := l.running[a.ID]
-		if a.Ended {
-			delete(l.running, a.ID)
-		}
+		delete(l.running, a.ID)
 		l.mu.Unlock()
 		if p == nil {
 			continue
 		}
-		if a.Ended {
-			p.end(a)
-		} else {
-			p.started <- a
+		exit := pipeline.Exit{Code: a.Code, Signal: syscall.Signal(a.Signal), OOM: a.OOM}
+		if a.Error != "" {
+			exit.Err = &pipeline.StartError{Err: fmt.Errorf("start %s: %s", p.path, a.Error)}
 		}
+		p.end(exit)
 	}
 	conn.Close()
 	guardian.Wait()
@@ -140,52 +138,43 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 		killOrphans(nil, func(pid int) (mine, known bool) {
 			return carries(pid, p.runID)
 		})
-		p.end(answer{Ended: true, Error: "the guardian process that watches over it has been killed"})
+		p.end(pipeline.Exit{Err: errors.New("the guardian process that watches over it has been killed")})
 	}
 }
 
 // Start implements pipeline.Executor.
 func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
-	p := &process{local: l, runID: c.ID, started: make(chan answer, 1), done: make(chan struct{})}
-	var theirs [4]*os.File // as the guardian takes them: stdout, stderr, commands, events
+	p := &process{local: l, path: c.Path, runID: c.ID, done: make(chan struct{})}
+	var theirs []int // as the guardian takes them: stdout, stderr, commands, events
 	var err error
-	pipe := func(i int, theyWrite bool) (ours *os.File) {
+	pipe := func(theyWrite bool) (ours *os.File) {
+		var fds [2]int
+		if err == nil {
+			err = newPipe(&fds)
+		}
 		if err != nil {
 			return nil
 		}
-		var r, w *os.File
-		if r, w, err = os.Pipe(); err != nil {
-			return nil
+		if theyWrite { // what is read can be given up
+			syscall.SetNonblock(fds[0], true)
+			theirs = append(theirs, fds[1])
+			return os.NewFile(uintptr(fds[0]), "|0")
 		}
-		if theyWrite {
-			theirs[i] = w
-			return r
-		}
-		theirs[i] = r
-		return w
+		theirs = append(theirs, fds[0])
+		return os.NewFile(uintptr(fds[1]), "|1")
 	}
-	p.stdout, p.stderr, p.commands, p.events = pipe(0, true), pipe(1, true), pipe(2, false), pipe(3, true)
-	defer func() {
-		for _, f := range theirs {
-			f.Close()
-		}
-	}()
+	p.stdout, p.stderr, p.commands, p.events = pipe(true), pipe(true), pipe(false), pipe(true)
 	if err == nil {
-		err = l.send(p, request{
+		r := request{
 			Op: opStart, Path: []byte(c.Path), Dir: []byte(c.Dir), RunID: c.ID,
 			Args: asBytes(c.Args), Env: asBytes(append(c.Env, wire.EnvRun+"="+c.ID)),
-		}, theirs[:]...)
-	}
-	if err == nil {
-		select {
-		case a := <-p.started:
-			if a.Error != "" {
-				err = errors.New(a.Error)
-			}
-		case <-p.done:
-			err = p.exit.Err
 		}
+		if after, ok := c.After.(*process); ok {
+			r.After = after.id
+		}
+		err = l.send(p, r, theirs...)
 	}
+	closeAll(theirs)
 	if err != nil {
 		l.mu.Lock()
 		delete(l.running, p.id)
@@ -197,7 +186,7 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 }
 
 // send sends r about p to the guardian, p's number in it, and starts a guardian if there is none.
-func (l *Local) send(p *process, r request, files ...*os.File) error {
+func (l *Local) send(p *process, r request, fds ...int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r.Op == opStart {
@@ -217,17 +206,22 @@ func (l *Local) send(p *process, r request, files ...*os.File) error {
 	if err != nil {
 		return err
 	}
-	var fds []int
-	for _, f := range files {
-		fds = append(fds, int(f.Fd()))
+	if r.Op != opStart {
+		l.wake()
 	}
-	l.guardian.Process.Signal(syscall.SIGCONT) // a model may have stopped its parent
 	// The descriptors travel with the first part of the message; a long one may need several.
 	n, _, err := l.conn.WriteMsgUnix(message, syscall.UnixRights(fds...), nil)
 	if err == nil && n < len(message) {
 		_, err = l.conn.Write(message[n:])
 	}
 	return err
+}
+
+// wake sees to it that the guardian goes on: a model may have stopped its parent. The caller holds l.mu.
+func (l *Local) wake() {
+	if l.guardian != nil {
+		l.guardian.Process.Signal(syscall.SIGCONT)
+	}
 }
 
 func asBytes(list []string) [][]byte {
@@ -242,8 +236,8 @@ func asBytes(list []string) [][]byte {
 type process struct {
 	local    *Local
 	id       int
+	path     string
 	runID    string
-	started  chan answer
 	done     chan struct{}
 	exit     pipeline.Exit // set before done is closed
 	commands *os.File
@@ -263,16 +257,23 @@ func (p *process) Stop() { p.local.send(p, request{Op: opStop}) }
 func (p *process) Kill() { p.local.send(p, request{Op: opKill}) }
 
 func (p *process) Wait() pipeline.Exit {
-	<-p.done
-	p.close()
-	return p.exit
+	wake := time.NewTicker(time.Second)
+	defer wake.Stop()
+	for {
+		select {
+		case <-p.done:
+			p.close()
+			return p.exit
+		case <-wake.C:
+			p.local.mu.Lock()
+			p.local.wake()
+			p.local.mu.Unlock()
+		}
+	}
 }
 
-func (p *process) end(a answer) {
-	p.exit = pipeline.Exit{Code: a.Code, Signal: syscall.Signal(a.Signal), OOM: a.OOM}
-	if a.Error != "" {
-		p.exit.Err = errors.New(a.Error)
-	}
+func (p *process) end(exit pipeline.Exit) {
+	p.exit = exit
 	// All that it started is gone, and its pipes are at their end; but for one that could not be found and holds them open.
 	for _, f := range []*os.File{p.events, p.stdout, p.stderr} {
 		f.SetReadDeadline(time.Now().Add(2 * time.Second))

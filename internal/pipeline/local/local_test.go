@@ -1,8 +1,10 @@
 package local
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -198,11 +200,13 @@ func TestStartThatFails(t *testing.T) {
 	} {
 		c.ID = "run"
 		p, err := l.Start(c)
-		if err == nil {
-			p.Kill()
-			t.Errorf("%s: started; %v", name, p.Wait())
-		} else if !strings.Contains(err.Error(), "start "+c.Path+": ") {
-			t.Errorf("%s: %v", name, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exit := p.Wait()
+		var unstarted *pipeline.StartError
+		if !errors.As(exit.Err, &unstarted) || !strings.Contains(exit.Err.Error(), "start "+c.Path+": ") {
+			t.Errorf("%s: %v", name, exit)
 		}
 	}
 	if len(l.running) > 0 {
@@ -210,6 +214,66 @@ func TestStartThatFails(t *testing.T) {
 	}
 	if _, exit := shell(t, l, "run", "exit 4").end(); exit.Code != 4 {
 		t.Errorf("the next: %v", exit)
+	}
+}
+
+// after is shell, after another process.
+func after(t *testing.T, l *Local, other *started, script string) *started {
+	p, err := l.Start(pipeline.Command{ID: "after", Path: "/bin/sh", Args: []string{"-c", script}, After: other.Process})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &started{Process: p, t: t, out: bufio.NewReader(p.Stdout())}
+}
+
+func TestAfter(t *testing.T) {
+	l := open(t)
+	file := filepath.Join(t.TempDir(), "file")
+	look := "cat " + file
+	first := shell(t, l, "first", "read x <&3; echo written > "+file)
+	next := after(t, l, first, look)
+	first.release()
+	if got := next.line(); got != "written" {
+		t.Errorf("it began before the other had ended: %q", got)
+	}
+	for _, p := range []*started{first, next} {
+		if _, exit := p.end(); !exit.OK() {
+			t.Error(exit)
+		}
+	}
+	late := after(t, l, next, look)
+	if got, exit := late.end(); got != "written\n" || !exit.OK() {
+		t.Errorf("after what has ended long ago: %q, %v", got, exit)
+	}
+	broken, err := l.Start(pipeline.Command{ID: "after", Path: "/nowhere/none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.Wait()
+	if got, exit := after(t, l, &started{Process: broken}, look).end(); got != "written\n" || !exit.OK() {
+		t.Errorf("after what could not be started: %q, %v", got, exit)
+	}
+}
+
+func TestWhatWaitsForItsStartCanBeStopped(t *testing.T) {
+	for _, kill := range []bool{false, true} {
+		l := open(t)
+		first := shell(t, l, "first", "read x <&3")
+		next := after(t, l, first, "echo started")
+		if kill {
+			next.Kill()
+		} else {
+			next.Stop()
+		}
+		got, exit := next.end()
+		var unstarted *pipeline.StartError
+		if got != "" || !errors.As(exit.Err, &unstarted) {
+			t.Errorf("%q, %v", got, exit)
+		}
+		first.release()
+		if _, exit := first.end(); !exit.OK() {
+			t.Error(exit)
+		}
 	}
 }
 

@@ -1,0 +1,88 @@
+package pipeline
+
+import "slices"
+
+// A run that has said its last word is leaving: another may come after it. That one's process starts the moment that the process
+// of the first is gone, with all that it has left behind, and comes up while the first is recorded. It begins when that is done,
+// unless by then the user wishes to stop, or has edited the queue: then it has not taken place, and its version is due anew.
+// Between two short versions this saves most of the time that each costs.
+
+// anew is the status of a run that has not taken place. Its version is still due.
+const anew = "anew"
+
+// slot reports whether another run can start, and after which one, or nil.
+func (p *Pipeline) slot() (after *run, ok bool) {
+	taken := 0
+	for r := range p.running {
+		if !p.running[r.after] {
+			taken++
+		}
+	}
+	if taken < p.Jobs {
+		return nil, true
+	}
+	for r := range p.running {
+		if r.leaving.Load() && !r.followed {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// leave is called when r has said its last word.
+func (r *run) leave() {
+	r.leaving.Store(true)
+	select {
+	case r.p.leaves <- struct{}{}:
+	default: // the loop will look anyway
+	}
+}
+
+// admit lets those begin that come after a run that has ended, and none if the queue has changed.
+func (p *Pipeline) admit(changed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r := range p.running {
+		if !r.answered && (changed || !p.running[r.after]) {
+			p.tell(r, !changed && p.ctx.Err() == nil)
+		}
+	}
+}
+
+// tell tells r whether it may begin. The caller holds p.mu.
+func (p *Pipeline) tell(r *run, may bool) {
+	r.answered, r.admitted = true, may
+	if may {
+		r.after = nil // it does not keep all those before it in memory
+	}
+	r.admit <- may
+}
+
+// admittedRuns counts the runs that may begin. The caller holds p.mu.
+func (p *Pipeline) admittedRuns() (n int) {
+	for r := range p.running {
+		if r.admitted {
+			n++
+		}
+	}
+	return n
+}
+
+// putBack makes the version of r, which has not taken place, the first that is due of its model. The caller holds p.mu.
+func (p *Pipeline) putBack(r *run) {
+	m := r.model
+	m.due = slices.Concat([]due{r.due}, m.due)
+	m.outlook.efforts = slices.Concat([]effort{r.due.effort}, m.outlook.efforts)
+	r.after.followed = false
+	p.passed = 0
+}
+
+// mayComeBack reports whether a version of m that is not due any more may be put back.
+func (p *Pipeline) mayComeBack(m *model) bool {
+	for r := range p.running {
+		if r.model == m && !r.admitted {
+			return true
+		}
+	}
+	return false
+}
