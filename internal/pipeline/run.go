@@ -31,7 +31,7 @@ type run struct {
 	admitted bool        // it may
 	answered bool        // it has been told whether
 	followed bool        // another is after it
-	leaving  atomic.Bool // it has said its last word
+	leaving  atomic.Bool // its end is near
 
 	outputs.Run
 	live    live
@@ -361,6 +361,9 @@ func (r *run) take(e wire.Event) {
 			r.trained = time.Since(r.began)
 		}
 		again := r.phase == e.Phase
+		if r.phase == wire.PhaseTrain && !again && time.Since(r.Started.Time) < short {
+			r.leave()
+		}
 		r.phase, r.began = e.Phase, time.Now()
 		if e.Phase == wire.PhaseTrain {
 			r.Steps = outputs.Steps{Before: e.Step, Done: e.Step, Total: e.Total}

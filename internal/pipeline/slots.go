@@ -1,11 +1,17 @@
 package pipeline
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// A run that has said its last word is leaving: another may come after it. That one's process starts the moment that the process
-// of the first is gone, with all that it has left behind, and comes up while the first is recorded. It begins when that is done,
-// unless by then the user wishes to stop, or has edited the queue: then it has not taken place, and its version is due anew.
-// Between two short versions this saves most of the time that each costs.
+// A run that has said its last word is leaving, and a short one when it has been trained: another may come after it. That one's
+// process starts the moment that the process of the first is gone, with all that it has left behind, and comes up while the first
+// is recorded. It begins when that is done, unless by then the user wishes to stop, or has edited the queue: then it has not
+// taken place, and its version is due anew. Between two short versions this saves most of the time that each costs.
+
+// short is how long a run may have taken that leaves before its last word: it is expected soon.
+const short = time.Second
 
 // anew is the status of a run that has not taken place. Its version is still due.
 const anew = "anew"
@@ -29,7 +35,7 @@ func (p *Pipeline) slot() (after *run, ok bool) {
 	return nil, false
 }
 
-// leave is called when r has said its last word.
+// leave is called when the end of r is near.
 func (r *run) leave() {
 	r.leaving.Store(true)
 	select {

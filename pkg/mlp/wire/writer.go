@@ -43,20 +43,28 @@ func (w *Writer) Put(message any) error { return w.put(message, flushSize) }
 
 // put flushes when at least enough bytes have come together.
 func (w *Writer) put(message any, enough int) error {
-	line, err := json.Marshal(message)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all, err := appendMessage(w.buf, message)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
-	if len(line) >= MaxMessage {
-		return fmt.Errorf("message of %d bytes is longer than the protocol's %d", len(line), MaxMessage)
+	if n := len(all) - len(w.buf); n >= MaxMessage {
+		return fmt.Errorf("message of %d bytes is longer than the protocol's %d", n, MaxMessage)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.buf = append(append(w.buf, line...), '\n')
+	w.buf = append(all, '\n')
 	if w.err == nil && len(w.buf) < enough {
 		return nil
 	}
 	return w.flush(time.Now())
+}
+
+func appendMessage(b []byte, message any) ([]byte, error) {
+	if e, ok := message.(Event); ok {
+		return e.append(b)
+	}
+	text, err := json.Marshal(message)
+	return append(b, text...), err
 }
 
 // Metric writes the value that metric name has after step, now. It does not allocate, unless name has to be escaped. The

@@ -296,3 +296,55 @@ func BenchmarkMetricRecord(b *testing.B) {
 		}
 	}
 }
+
+// Every field of an event is written, and left out, as its tags say.
+func TestEventsAreWrittenAsTheirTagsSay(t *testing.T) {
+	check := func(e Event) {
+		t.Helper()
+		got, err := e.append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal(e)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s, want %s, %v", got, want, err)
+		}
+	}
+	check(Event{})
+	full := Event{}
+	for i := range reflect.TypeFor[Event]().NumField() {
+		var one Event
+		for _, f := range []reflect.Value{reflect.ValueOf(&one).Elem().Field(i), reflect.ValueOf(&full).Elem().Field(i)} {
+			switch v := f.Addr().Interface().(type) {
+			case *string:
+				*v = "é \"x\" \n"
+			case *int:
+				*v = 7
+			case *int64:
+				*v = -1 << 60
+			case *bool:
+				*v = true
+			case **Version:
+				*v = &Version{Name: "v", Params: RawJSON(`{"a":1}`)}
+			case **Float:
+				*v = new(Float)
+			case *map[string]string:
+				*v = map[string]string{"b": "2", "a": "1"}
+			case *map[string]Float:
+				*v = map[string]Float{"b\t": Float(math.NaN()), "a": 1e-7}
+			default:
+				t.Fatalf("field %d is a %T", i, v)
+			}
+		}
+		check(one)
+	}
+	check(full)
+}
+
+func BenchmarkSend(b *testing.B) {
+	w := NewWriter(io.Discard)
+	b.ReportAllocs()
+	for range b.N {
+		w.Send(Event{Type: Phase, Phase: PhaseTrain, Total: 1000, TrainSamples: 60000, TestSamples: 10000})
+	}
+}
