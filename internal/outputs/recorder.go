@@ -89,24 +89,29 @@ func (r *Recorder) checkLimit() error {
 	return nil
 }
 
-// Begin makes the record of a run that is about to begin. It fails when the end of the run could not be recorded as things
-// stand: without room in reserve, or when history or lock are no longer there.
+// Begin makes the record of a run that is about to begin, if it is Ready.
 func (r *Recorder) Begin(run Run) (*Record, error) {
-	if err := r.Check(); err != nil {
-		return nil, err
-	}
-	if r.Held != nil {
-		if err := r.Held.check(); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.checkLimit(); err != nil {
-		return nil, err
-	}
-	if err := r.reserve.take(); err != nil {
+	if err := r.Ready(); err != nil {
 		return nil, err
 	}
 	return r.Folder.Record(run)
+}
+
+// Ready fails when the end of another run could not be recorded as things stand: without room in reserve, or when history or
+// lock are no longer there.
+func (r *Recorder) Ready() error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	if r.Held != nil {
+		if err := r.Held.check(); err != nil {
+			return err
+		}
+	}
+	if err := r.checkLimit(); err != nil {
+		return err
+	}
+	return r.reserve.take()
 }
 
 // End writes how a run ended: its record, which is made when there is none, the block of one that has finished and, last, the

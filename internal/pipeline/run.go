@@ -100,12 +100,16 @@ func (r *run) do(after *talk) {
 	if fresh {
 		r.talk, err = r.p.startTalk(r.model, r.ID, after)
 	}
+	if after != nil {
+		_ = r.makeRecord() // while the one before ends; if that fails it is tried again
+	}
 	if !<-r.admit {
 		r.Status = anew
 		if r.talk != nil {
 			r.talk.Kill()
 			r.talk.close(0)
 		}
+		r.discard()
 		return
 	}
 	if after != nil && err == nil && r.talk.lost() {
@@ -134,9 +138,7 @@ func (r *run) do(after *talk) {
 	r.Seconds = time.Since(r.Started.Time).Seconds()
 	if !r.begun && r.p.Stop.Level() >= Finishing {
 		r.Status = "" // it has not taken place
-		if r.record != nil {
-			r.p.fatal(r.record.Discard())
-		}
+		r.discard()
 	} else {
 		r.conclude(err, how, exit)
 		r.write()
@@ -146,16 +148,16 @@ func (r *run) do(after *talk) {
 	}
 }
 
-// prepare makes the record and the model directory.
+// prepare makes the record, unless it is there, and the model directory.
 func (r *run) prepare() (err error) {
 	p := r.p
 	if p.Recorder != nil {
-		dir, err := filepath.Rel(p.Folder.Dir, r.dir)
-		if err != nil {
-			dir = r.dir
+		if r.record == nil {
+			err = r.makeRecord()
+		} else {
+			err = p.Recorder.Ready()
 		}
-		r.Dir = filepath.ToSlash(dir)
-		if r.record, err = p.Recorder.Begin(r.Run); err != nil {
+		if err != nil {
 			p.fatal(err)
 			return err
 		}
@@ -172,6 +174,27 @@ func (r *run) prepare() (err error) {
 		return err
 	}
 	return nil
+}
+
+func (r *run) makeRecord() error {
+	p := r.p
+	if p.Recorder == nil {
+		return nil
+	}
+	dir, err := filepath.Rel(p.Folder.Dir, r.dir)
+	if err != nil {
+		dir = r.dir
+	}
+	r.Dir, r.Started = filepath.ToSlash(dir), outputs.Time{Time: time.Now()}
+	r.record, err = p.Recorder.Begin(r.Run)
+	return err
+}
+
+// discard removes the record of a run that has not taken place.
+func (r *run) discard() {
+	if r.record != nil {
+		r.p.fatal(r.record.Discard())
+	}
 }
 
 // begin tells the model to run. A process that has just been started reads it when it has come up.
