@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -24,6 +26,7 @@ func runPipeline(app *app, opts options) (err error) {
 	if err := opts.check(); err != nil {
 		return err
 	}
+	collectLate()
 	folder, project, queue, err := load(opts)
 	if err != nil {
 		return err
@@ -39,9 +42,6 @@ func runPipeline(app *app, opts options) (err error) {
 	}
 	defer executor.Close()
 
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // there is little to collect, and a queue may be long
-	}
 	p := &pipeline.Pipeline{
 		Project:  project,
 		Queue:    queue,
@@ -111,6 +111,21 @@ func runPipeline(app *app, opts options) (err error) {
 		lost = nil // nobody looks any more, but the results are in the outputs folder
 	}
 	return signals.status(summary, err, lost)
+}
+
+// collectLate has garbage collected only once there is some worth it: a call that has little to do is over before. From then on
+// there is more collected than Go does by default, because a queue may be long.
+func collectLate() {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(24 << 20)
+	first := new([1 << 10]byte)
+	runtime.AddCleanup(first, func(percent int) {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(math.MaxInt64)
+	}, 50)
 }
 
 // endPatience is how long the end of processes is waited for whose pipeline was killed.

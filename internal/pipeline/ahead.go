@@ -57,7 +57,7 @@ func (p *Pipeline) openFinished() {
 		go func() {
 			defer wait.Done()
 			defer func() { <-slots }()
-			if p.ask(m) != nil || slices.ContainsFunc(m.plan, due.pending) {
+			if p.ask(m, true) != nil || slices.ContainsFunc(m.plan, due.pending) {
 				m.plan = nil // it is asked again when its turn comes
 			}
 			kept.Add(int64(len(m.plan)))

@@ -215,7 +215,7 @@ func (p *Pipeline) open(m *model) error {
 		return err
 	}
 	if m.plan == nil {
-		if err := p.ask(m); err != nil {
+		if err := p.ask(m, false); err != nil {
 			return err
 		}
 	}
@@ -262,13 +262,17 @@ func (p *Pipeline) leftOut(m *model) bool {
 	return err == nil && !ok
 }
 
-// ask asks m for its versions, and holds them against the history.
-func (p *Pipeline) ask(m *model) error {
+// ask asks m for its versions, and holds them against the history. With last its process is asked for nothing else.
+func (p *Pipeline) ask(m *model, last bool) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
 	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()), nil)
 	if err == nil {
+		talk.AskList()
+		if last {
+			talk.Commands().Close()
+		}
 		err = talk.hello(p, m)
 	}
 	if err != nil {

@@ -99,13 +99,13 @@ func cut(s string, n int) string {
 	return s
 }
 
-// List asks for the versions of the model, and hands each to add, with the model's reason to refuse it, if it has one. There
+// AskList asks for the versions of the model. It may be called before Hello.
+func (s *Session) AskList() { _ = s.ask(wire.Command{Type: wire.List}) } // List tells of an error
+
+// List takes the answer to AskList, and hands each version to add, with the model's reason to refuse it, if it has one. There
 // may be very many of them. The model may want to empty the model directory of a version that starts from scratch: then
 // cleans is true.
 func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, err error) {
-	if err := s.ask(wire.Command{Type: wire.List}); err != nil {
-		return false, err
-	}
 	versions, size := 0, 0
 	take := func(v wire.Version, refused string) {
 		versions++

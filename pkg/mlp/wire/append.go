@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -14,21 +15,16 @@ func (e *Event) append(b []byte) ([]byte, error) {
 	o.string("type", e.Type, false)
 	o.int("protocol", int64(e.Protocol))
 	o.string("sdk", e.SDK, true)
-	if e.Version != nil {
-		o.json("version", e.Version)
-	}
+	o.version("version", e.Version)
 	o.bool("allow_delete_model_dir", e.AllowDeleteModelDir)
 	o.bool("reset_steps", e.ResetSteps)
-	if len(e.Files) > 0 {
-		o.json("files", e.Files)
-	}
+	o.files("files", e.Files)
 	o.string("phase", e.Phase, true)
 	o.int("step", e.Step)
 	o.int("total", e.Total)
 	o.string("name", e.Name, true)
 	if e.Value != nil {
-		o.key("value")
-		o.b = AppendFloat(o.b, float64(*e.Value))
+		o.float("value", *e.Value)
 	}
 	o.int("time", e.Time)
 	o.string("level", e.Level, true)
@@ -81,6 +77,11 @@ func (o *object) bool(key string, value bool) {
 	}
 }
 
+func (o *object) float(key string, value Float) {
+	o.key(key)
+	o.b = AppendFloat(o.b, float64(value))
+}
+
 func (o *object) metrics(key string, values map[string]Float) {
 	if len(values) == 0 {
 		return
@@ -88,18 +89,45 @@ func (o *object) metrics(key string, values map[string]Float) {
 	o.key(key)
 	in := object{b: o.b}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		in.key(name)
-		in.b = AppendFloat(in.b, float64(values[name]))
+		in.float(name, values[name])
 	}
 	o.b = append(in.b, '}')
 }
 
-func (o *object) json(key string, value any) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		o.err = err
+func (o *object) files(key string, sums map[string]string) {
+	if len(sums) == 0 {
 		return
 	}
 	o.key(key)
-	o.b = append(o.b, text...)
+	in := object{b: o.b}
+	for _, path := range slices.Sorted(maps.Keys(sums)) {
+		in.string(path, sums[path], false)
+	}
+	o.b = append(in.b, '}')
+}
+
+func (o *object) version(key string, v *Version) {
+	if v == nil {
+		return
+	}
+	o.key(key)
+	in := object{b: o.b}
+	in.string("name", v.Name, false)
+	for _, n := range []struct {
+		key   string
+		value int
+	}{{"order", v.Order}, {"batch_size", v.BatchSize}, {"epochs", v.Epochs}} {
+		in.key(n.key)
+		in.b = strconv.AppendInt(in.b, int64(n.value), 10)
+	}
+	in.float("learning_rate", v.LearningRate)
+	in.string("model_dir_suffix", v.ModelDirSuffix, true)
+	in.string("dataloader", v.DataLoader, false)
+	if len(v.Params) > 0 {
+		in.key("params")
+		var line bytes.Buffer
+		o.err = json.Compact(&line, v.Params)
+		in.b = append(in.b, line.Bytes()...)
+	}
+	o.b = append(in.b, '}')
 }

@@ -311,6 +311,7 @@ func TestEventsAreWrittenAsTheirTagsSay(t *testing.T) {
 		}
 	}
 	check(Event{})
+	check(Event{Version: &Version{}})
 	full := Event{}
 	for i := range reflect.TypeFor[Event]().NumField() {
 		var one Event
@@ -325,7 +326,7 @@ func TestEventsAreWrittenAsTheirTagsSay(t *testing.T) {
 			case *bool:
 				*v = true
 			case **Version:
-				*v = &Version{Name: "v", Params: RawJSON(`{"a":1}`)}
+				*v = &Version{"v é", -1, 2, 3, 0.1, "s", "*main.digits", RawJSON(`{"a":[1,"x y"]}`)}
 			case **Float:
 				*v = new(Float)
 			case *map[string]string:
@@ -339,6 +340,17 @@ func TestEventsAreWrittenAsTheirTagsSay(t *testing.T) {
 		check(one)
 	}
 	check(full)
+}
+
+func TestSendRefusesWhatIsNoJSON(t *testing.T) {
+	var b bytes.Buffer
+	w := NewWriter(&b)
+	if err := w.Send(Event{Type: VersionInfo, Version: &Version{Params: RawJSON("{")}}); err == nil || b.Len() > 0 {
+		t.Errorf("%v, %q", err, b.String())
+	}
+	if err := w.Send(Event{Type: VersionInfo, Version: &Version{Params: RawJSON("{\n}")}}); err != nil || strings.Count(b.String(), "\n") != 1 {
+		t.Errorf("%v, %q", err, b.String())
+	}
 }
 
 func BenchmarkSend(b *testing.B) {
