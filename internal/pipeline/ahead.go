@@ -11,15 +11,21 @@ import (
 
 // build builds what the queue holds in one go. What fails is reported when its turn comes, and, before a long night, now.
 func (p *Pipeline) build() {
+	models := p.selected()
+	names := make([]string, len(models))
+	for i, m := range models {
+		names[i] = m.name
+	}
+	all := plugin.FindAll(p.Project.ModelsDir, names)
 	var found []plugin.Model
-	for _, m := range p.selected() {
-		if f, err := plugin.Find(p.Project.ModelsDir, m.name); err == nil {
-			p.mu.Lock()
-			m.found = f
-			p.mu.Unlock()
+	p.mu.Lock()
+	for i, f := range all {
+		if f.Kind != 0 {
+			models[i].found = f
 			found = append(found, f)
 		}
 	}
+	p.mu.Unlock()
 	for name, result := range p.Builder.Build(p.ctx, found) {
 		if result.Err != nil && p.Execute && p.ctx.Err() == nil && len(found) > 1 {
 			p.notice("%s does not build; it fails when its turn comes, unless it is mended by then", name)

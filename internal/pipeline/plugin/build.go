@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -75,13 +74,13 @@ func (e *BuildError) Error() string { return fmt.Sprintf("build %s: %s", e.Model
 
 // Hint says what to do, when that is not in the output. It may be empty.
 func (e *BuildError) Hint() string {
-	if m := missingPackage.FindStringSubmatch(e.Output); m != nil && !e.own {
+	if m := missingPackage().FindStringSubmatch(e.Output); m != nil && !e.own {
 		return fmt.Sprintf("models that import other modules need a go.mod; in %s write `go mod init models && go get %s`", e.Dir, m[1])
 	}
 	return ""
 }
 
-var missingPackage = regexp.MustCompile(`(?:no required module provides|cannot find module providing) package ([^\s;:]+)`)
+var missingPackage = lazily(`(?:no required module provides|cannot find module providing) package ([^\s;:]+)`)
 
 // firstLine returns the first line of the go command's output that says something.
 func firstLine(output string) string {

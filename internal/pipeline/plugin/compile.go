@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -121,7 +120,7 @@ func (r *run) choose(jobs []*job) (b batch, rest []*job) {
 		ok := false
 		switch {
 		case j.model.Kind == GoFolder:
-			ok = target != "." && importable(target) && !versionName.MatchString(name)
+			ok = target != "." && importable(target) && !versionName().MatchString(name)
 		case importable(path.Dir(target)):
 			name = fmt.Sprintf("mlpipeline-%d", i)
 			var text []byte
@@ -140,7 +139,7 @@ func (r *run) choose(jobs []*job) (b batch, rest []*job) {
 }
 
 // versionName matches the last part of an import path that is not the name of its binary.
-var versionName = regexp.MustCompile(`^v[0-9]+$`)
+var versionName = lazily(`^v[0-9]+$`)
 
 // importable tells whether the go command accepts a folder by its path: ./ and more.
 func importable(target string) bool {
@@ -171,7 +170,7 @@ func (r *run) buildOne(j *job, work workplace) (Program, error) {
 	switch {
 	case j.model.Kind == GoFolder && !importable(target):
 		targets = j.goFiles(r)
-	case j.model.Kind == GoFile && !safeName.MatchString(path.Base(target)):
+	case j.model.Kind == GoFile && !safeName().MatchString(path.Base(target)):
 		// The go command refuses such names, and has nothing against their content.
 		if text, ok := j.standalone(); ok {
 			name := path.Join(path.Dir(target), "mlpipeline-0", "main.go")
@@ -212,7 +211,7 @@ func (r *run) noRoom() error {
 }
 
 // safeName matches the names of files that the go command takes.
-var safeName = regexp.MustCompile(`^[a-zA-Z0-9_.\x{80}-\x{10ffff}]`)
+var safeName = lazily(`^[a-zA-Z0-9_.\x{80}-\x{10ffff}]`)
 
 // target names the model for the go command: ./path, or . for the project's own folder.
 func (j *job) target() string {
@@ -234,8 +233,8 @@ func (j *job) goFiles(r *run) []string {
 }
 
 var (
-	ignored   = regexp.MustCompile(`(?m)^(//go:build|// \+build)([ \t]+ignore[ \t]*\r?)$`)
-	notAlone  = regexp.MustCompile(`(?m)^(//go:embed|//go:build|// \+build)[ \t]|^import[ \t]+"C"|^[ \t]+"C"`)
+	ignored   = lazily(`(?m)^(//go:build|// \+build)([ \t]+ignore[ \t]*\r?)$`)
+	notAlone  = lazily(`(?m)^(//go:embed|//go:build|// \+build)[ \t]|^import[ \t]+"C"|^[ \t]+"C"`)
 	byteOrder = []byte("\ufeff")
 )
 
@@ -246,8 +245,8 @@ func (j *job) standalone() ([]byte, bool) {
 	if err != nil || !whole || strings.ContainsAny(j.model.Path, "\r\n") {
 		return nil, false
 	}
-	text = ignored.ReplaceAll(bytes.TrimPrefix(text, byteOrder), []byte("//$2"))
-	if notAlone.Match(text) {
+	text = ignored().ReplaceAll(bytes.TrimPrefix(text, byteOrder), []byte("//$2"))
+	if notAlone().Match(text) {
 		return nil, false
 	}
 	return append([]byte("//line "+j.model.Path+":1\n"), text...), true
@@ -322,12 +321,12 @@ func (r *run) compile(p *project, work workplace, virtual map[string][]byte, out
 		return "", errors.Join(err, seekErr)
 	}
 	output, readErr := io.ReadAll(io.LimitReader(log, maxOutput))
-	return credentials.ReplaceAllString(string(output), "://***@"), errors.Join(err, readErr)
+	return credentials().ReplaceAllString(string(output), "://***@"), errors.Join(err, readErr)
 }
 
 // credentials matches those in an URL. The go command hides a password there, but not a token in place of a user's name, and none
 // in what is no URL; what it says is recorded.
-var credentials = regexp.MustCompile(`://[^\s/"]+@`)
+var credentials = lazily(`://[^\s/"]+@`)
 
 // mustBeReadonly tells whether the default of -mod, which gives the better messages, would not do: -mod=mod in GOFLAGS
 // writes to go.mod, and vendor cannot be used beside an overlaid go.mod.

@@ -115,9 +115,7 @@ var pythonSource = sync.OnceValues(func() (s sdkSource, err error) {
 	if err != nil {
 		return s, fmt.Errorf("read the Python package: %w", err)
 	}
-	h := sha256.New()
-	writeMap(h, "python", s.files)
-	s.hash = sum16(h)
+	s.hash = hashSource("python", s.files)
 	return s, nil
 })
 

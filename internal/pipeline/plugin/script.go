@@ -3,7 +3,6 @@ package plugin
 import (
 	"bytes"
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,7 +15,7 @@ func hasMODEL(file string) (bool, error) {
 		return false, err
 	}
 	if !whole {
-		return hasLine(file, "MODEL", modelText)
+		return hasLine(file, "MODEL", modelText())
 	}
 	if !bytes.Contains(src, []byte("MODEL")) {
 		return false, nil
@@ -30,9 +29,9 @@ func hasMODEL(file string) (bool, error) {
 			scopes = scopes[:len(scopes)-1]
 		}
 		switch {
-		case scopeText.MatchString(text):
+		case scopeText().MatchString(text):
 			scopes = append(scopes, indent)
-		case len(scopes) == 0 && assignsMODEL(text), globalText.MatchString(text):
+		case len(scopes) == 0 && assignsMODEL(text), globalText().MatchString(text):
 			return true, nil
 		}
 	}
@@ -40,10 +39,10 @@ func hasMODEL(file string) (bool, error) {
 }
 
 var (
-	modelText  = regexp.MustCompile(`(?m)^MODEL[ \t]*(:[^=\n]*)?=[ \t]*[^=\s"']`)
-	scopeText  = regexp.MustCompile(`^(async[ \t]+)?(def|class)[ \t]`)
-	globalText = regexp.MustCompile(`^global[ \t]+([\w, \t]*[, \t])?MODEL[ \t]*(,|$)`)
-	literal    = regexp.MustCompile(`^[A-Za-z]{0,2}""$`)
+	modelText  = lazily(`(?m)^MODEL[ \t]*(:[^=\n]*)?=[ \t]*[^=\s"']`)
+	scopeText  = lazily(`^(async[ \t]+)?(def|class)[ \t]`)
+	globalText = lazily(`^global[ \t]+([\w, \t]*[, \t])?MODEL[ \t]*(,|$)`)
+	literal    = lazily(`^[A-Za-z]{0,2}""$`)
 )
 
 // statements goes through the statements of a Python source, with the width of their indentation: strings are empty in them,
@@ -137,7 +136,7 @@ func assignsMODEL(statement string) bool {
 			start = i + 1
 		}
 	}
-	if literal.MatchString(strings.TrimSpace(statement[start:])) {
+	if literal().MatchString(strings.TrimSpace(statement[start:])) {
 		return false
 	}
 	for _, target := range targets {

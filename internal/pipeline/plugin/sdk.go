@@ -41,10 +41,20 @@ func readSDK(source fs.FS) (sdkSource, error) {
 	if err != nil {
 		return s, fmt.Errorf("read the SDK: %w", err)
 	}
-	h := sha256.New()
-	writeMap(h, "sdk", s.files)
-	s.hash = sum16(h)
+	s.hash = hashSource("sdk", s.files)
 	return s, nil
+}
+
+// hashSource names what files hold, text by name.
+func hashSource(what string, files map[string]string) string {
+	sums := make(map[string]string, len(files))
+	for name, text := range files {
+		sum := sha256.Sum256([]byte(text))
+		sums[name] = string(sum[:])
+	}
+	h := sha256.New()
+	writeMap(h, what, sums)
+	return sum16(h)
 }
 
 func hasConstraint(text []byte) bool {
