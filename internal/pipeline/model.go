@@ -47,6 +47,7 @@ type due struct {
 	// tested is how it is to its last test, when that decides whether it is due.
 	tested passport.State
 	effort effort // known once its model is opened
+	gpus   int    // that it needs, or UsualGPUs
 }
 
 // A user of a model directory is a version, and the run in which it has used it, if that was before this call.
@@ -70,11 +71,19 @@ func (p *Pipeline) next() *run {
 
 func (p *Pipeline) nextFrom(first int) *run {
 	p.passed = first
+	line := line{reserve: p.Executor.Reserve}
 	for i := first; i < len(p.queue); i++ {
 		m := p.model(p.queue[i])
 		for m != nil && !m.finished && p.ctx.Err() == nil {
 			if !m.opened {
-				if err := p.open(m); err != nil {
+				// It is asked for its versions where the first of them will run, by the process that will run it.
+				place, ok := line.place(UsualGPUs)
+				if !ok {
+					break
+				}
+				err := p.open(m, place)
+				p.Executor.Release(place)
+				if err != nil {
 					switch {
 					case p.ctx.Err() != nil:
 					case err == errLeftOut:
@@ -86,10 +95,13 @@ func (p *Pipeline) nextFrom(first int) *run {
 					break
 				}
 			}
-			i := slices.IndexFunc(m.due, func(d due) bool { return !p.busy(p.dir(m, d)) })
+			i, place := p.choose(m, &line)
 			if i < 0 {
-				if len(m.due) == 0 {
+				switch {
+				case len(m.due) == 0:
 					p.finish(m)
+				case m.talk != nil && len(m.talk.place.GPUs) > 0:
+					m.close(p) // others will have these GPUs
 				}
 				break
 			}
@@ -103,16 +115,32 @@ func (p *Pipeline) nextFrom(first int) *run {
 			}
 			p.mu.Unlock()
 			if !p.take(m, &d) {
+				p.Executor.Release(place)
 				p.skipped(m, d)
 				continue
 			}
-			return p.newRun(m, d)
+			return p.newRun(m, d, place)
 		}
 		if p.passed == i && (m == nil || m.finished) {
 			p.passed++
 		}
 	}
 	return nil
+}
+
+// choose returns the first version of m that can start now, and reserves its place; or -1.
+func (p *Pipeline) choose(m *model, line *line) (int, Place) {
+	for i, d := range m.due {
+		if line.closed(d.gpus) || p.busy(p.dir(m, d)) {
+			continue
+		}
+		place, ok := line.place(d.gpus)
+		if ok {
+			return i, place
+		}
+		p.noticeWaiting(m, d)
+	}
+	return -1, Place{}
 }
 
 // finish notes that nothing of m is left to be started, and drops what only that takes: there may be very many models, with
@@ -205,13 +233,13 @@ func (p *Pipeline) refresh(m *model) error {
 	return nil
 }
 
-// open builds m, asks it for its versions, and reports which of them are not due.
-func (p *Pipeline) open(m *model) error {
+// open builds m, asks it for its versions, in a process at a place, and reports which of them are not due.
+func (p *Pipeline) open(m *model, place Place) error {
 	if err := p.refresh(m); err != nil {
 		return err
 	}
 	if m.plan == nil {
-		if err := p.ask(m); err != nil {
+		if err := p.ask(m, place); err != nil {
 			return err
 		}
 	}
@@ -258,12 +286,12 @@ func (p *Pipeline) leftOut(m *model) bool {
 	return err == nil && !ok
 }
 
-// ask asks m for its versions, and holds them against the history.
-func (p *Pipeline) ask(m *model) error {
+// ask asks m for its versions, in a process at a place, and holds them against the history.
+func (p *Pipeline) ask(m *model, place Place) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
-	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
+	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()), place)
 	if err == nil {
 		err = talk.hello(p, m)
 	}
@@ -293,6 +321,7 @@ func (p *Pipeline) ask(m *model) error {
 		}
 		d := due{Version: v}
 		p.decide(m, &d)
+		p.needs(&d)
 		m.plan = append(m.plan, d)
 	}
 	m.countSuffixes()

@@ -23,6 +23,7 @@ type run struct {
 	model *model
 	due   due
 	talk  *talk // the process that told the versions, or nil: then one is started
+	place Place
 
 	outputs.Run
 	live    live
@@ -40,9 +41,12 @@ type run struct {
 	summary struct{ model, data, run strings.Builder }
 }
 
-// newRun prepares a run, with the process that waits for one if there is any.
-func (p *Pipeline) newRun(m *model, d due) *run {
+// newRun prepares a run at a place, with the process that waits for one if there is any that could have been started there.
+func (p *Pipeline) newRun(m *model, d due, place Place) *run {
 	m.claim(&d)
+	if m.talk != nil && !m.talk.place.Same(place) {
+		m.close(p)
+	}
 	if m.talk == nil {
 		p.mu.Lock()
 		changed := m.program.Reread()
@@ -51,7 +55,7 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 			p.notice("%s has changed since its versions were listed; %s runs it as it is now", m.name, d.Name)
 		}
 	}
-	r := &run{p: p, model: m, due: d, talk: m.talk, name: Name(m.name, d.Name)}
+	r := &run{p: p, model: m, due: d, talk: m.talk, place: place, name: Name(m.name, d.Name)}
 	m.talk = nil
 	r.Run = outputs.Run{
 		ID:     outputs.NewRunID(time.Now()),
@@ -65,7 +69,7 @@ func (p *Pipeline) newRun(m *model, d due) *run {
 		Data:    outputs.Data{Loader: d.DataLoader},
 		Results: outputs.Results{},
 
-		Environment: p.env,
+		Environment: p.environment(place),
 	}
 	if d.why == version.Resumes {
 		if e, err := d.past.Read(); err == nil {
@@ -122,7 +126,7 @@ func (r *run) prepare() (err error) {
 	p := r.p
 	fresh := r.talk == nil
 	if fresh {
-		if r.talk, err = p.startTalk(r.model, r.ID); err != nil {
+		if r.talk, err = p.startTalk(r.model, r.ID, r.place); err != nil {
 			return err
 		}
 	}

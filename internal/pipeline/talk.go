@@ -21,22 +21,24 @@ const helloTimeout = time.Minute
 type talk struct {
 	Process
 	*plugin.Session
+	place   Place
 	pulse   pulse
 	printed capture
 	readers sync.WaitGroup
 	last    *wire.Event // an end that close has found: the model said it before it could be asked
 }
 
-// startTalk starts a process of m. What is said begins with hello.
-func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
+// startTalk starts a process of m at a place. What is said begins with hello.
+func (p *Pipeline) startTalk(m *model, runID string, place Place) (*talk, error) {
 	process, err := p.Executor.Start(Command{
 		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
-		Env: []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
+		Env:   []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
+		Place: place,
 	})
 	if err != nil {
 		return nil, whyNotStarted(m.program.Path, err)
 	}
-	t := &talk{Process: process}
+	t := &talk{Process: process, place: place}
 	t.Session = plugin.NewSession(process.Commands(), &listener{Reader: process.Events(), pulse: &t.pulse})
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }
