@@ -52,27 +52,10 @@ func gpusOf(parameters json.RawMessage, most int) (int, error) {
 	case err != nil || n < 0 || n != math.Trunc(n):
 		return UsualGPUs, fmt.Errorf("GPUS is %s; it must be a whole number, 0 or more", cut(string(own.GPUS), 80))
 	case n > float64(most):
-		return UsualGPUs, fmt.Errorf("it asks for %s (GPUS), but there %s for versions (gpus in mlp.config)", gpuCount(int(min(n, math.MaxInt32))), are(most))
+		return UsualGPUs, fmt.Errorf("GPUS is %s, more than there are: %d (gpus in mlp.config)", cut(string(own.GPUS), 80), most)
 	default:
 		return int(n), nil
 	}
-}
-
-func gpuCount(n int) string {
-	if n == 1 {
-		return "1 GPU"
-	}
-	return fmt.Sprintf("%d GPUs", n)
-}
-
-func are(n int) string {
-	switch n {
-	case 0:
-		return "is none"
-	case 1:
-		return "is 1"
-	}
-	return fmt.Sprintf("are %d", n)
 }
 
 // noticeWaiting says, once, that d waits for GPUs.
@@ -84,7 +67,11 @@ func (p *Pipeline) noticeWaiting(m *model, d due) {
 	if d.gpus == UsualGPUs {
 		d.gpus = p.Project.GPUsPerVersion
 	}
-	p.notice("%s waits for %s", Name(m.name, d.Name), gpuCount(d.gpus))
+	gpus := "1 GPU"
+	if d.gpus > 1 {
+		gpus = fmt.Sprintf("%d GPUs", d.gpus)
+	}
+	p.notice("%s waits for %s", Name(m.name, d.Name), gpus)
 }
 
 // aside is a place for a process that is asked for versions and runs none. It is called while nothing runs, and reserves

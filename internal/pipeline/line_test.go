@@ -51,8 +51,8 @@ func TestGPUsOf(t *testing.T) {
 		{`{"batch_size":1,"GPUS":2}`, "2"},
 		{`{"gpus":0}`, "0"},
 		{`{"Gpus":4.0}`, "4"},
-		{`{"gpus":5}`, "it asks for 5 GPUs (GPUS), but there are 4 for versions (gpus in mlp.config)"},
-		{`{"gpus":1e300}`, "it asks for 2147483647 GPUs (GPUS), but there are 4 for versions (gpus in mlp.config)"},
+		{`{"gpus":5}`, "GPUS is 5, more than there are: 4 (gpus in mlp.config)"},
+		{`{"gpus":1e300}`, "GPUS is 1e300, more than there are: 4 (gpus in mlp.config)"},
 		{`{"gpus":-1}`, "GPUS is -1; it must be a whole number, 0 or more"},
 		{`{"gpus":1.5}`, "GPUS is 1.5; it must be a whole number, 0 or more"},
 		{`{"gpus":"2"}`, `GPUS is "2"; it must be a whole number, 0 or more`},
@@ -67,8 +67,5 @@ func TestGPUsOf(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.parameters, got, c.want)
 		}
-	}
-	if _, err := gpusOf(json.RawMessage(`{"gpus":1}`), 0); err == nil || err.Error() != "it asks for 1 GPU (GPUS), but there is none for versions (gpus in mlp.config)" {
-		t.Error(err)
 	}
 }
