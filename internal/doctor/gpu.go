@@ -13,7 +13,7 @@ import (
 func (d *Doctor) gpus(ctx context.Context) []Finding {
 	var findings []Finding
 	var cards []local.Card
-	for _, told := range local.AskTools(ctx) {
+	for told := range local.AskTools(ctx) {
 		cards = append(cards, told.Cards...)
 		var users map[string][]string
 		if len(told.Cards) > 0 && told.Tool == "nvidia-smi" {

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"iter"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -29,18 +30,23 @@ type Told struct {
 	Err   error // why it tells nothing
 }
 
-// AskTools asks those tools that are on PATH.
-func AskTools(ctx context.Context) (all []Told) {
-	for _, maker := range []struct {
-		tool string
-		ask  func(context.Context, string) ([]Card, error)
-	}{{"nvidia-smi", nvidia}, {"rocm-smi", amd}} {
-		if path, err := exec.LookPath(maker.tool); err == nil {
+// AskTools asks those tools that are on PATH, one after the other.
+func AskTools(ctx context.Context) iter.Seq[Told] {
+	return func(yield func(Told) bool) {
+		for _, maker := range []struct {
+			tool string
+			ask  func(context.Context, string) ([]Card, error)
+		}{{"nvidia-smi", nvidia}, {"rocm-smi", amd}} {
+			path, err := exec.LookPath(maker.tool)
+			if err != nil {
+				continue
+			}
 			cards, err := maker.ask(ctx, path)
-			all = append(all, Told{maker.tool, cards, err})
+			if !yield(Told{maker.tool, cards, err}) {
+				return
+			}
 		}
 	}
-	return all
 }
 
 // Users returns what uses the GPUs, by UUID, as nvidia-smi tells.

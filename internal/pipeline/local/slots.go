@@ -22,13 +22,14 @@ type Slots struct {
 	Warnings []string
 
 	mu      sync.Mutex
-	taken   []bool  // by the number of the slot
-	gpus    []gpu   // in the order in which they are handed out
-	managed bool    // no version has others
-	usual   int     // how many a version gets that asks for no other number
-	order   bool    // GPUs have the numbers of nvidia-smi
-	cores   int     // how many all versions together may use
-	pinned  [][]int // those of each slot, when processes are pinned
+	jobs    int    // how many there are
+	taken   []bool // by number, of those that have been taken
+	gpus    []gpu  // in the order in which they are handed out
+	managed bool   // no version has others
+	usual   int    // how many a version gets that asks for no other number
+	order   bool   // GPUs have the numbers of nvidia-smi
+	cores   int    // how many all versions together may use
+	pinned  []int  // those that are shared out, when processes are pinned
 }
 
 type gpu struct {
@@ -59,29 +60,24 @@ func Divide(ctx context.Context, project config.Project) (*Slots, error) {
 	if s.usual > len(names) {
 		return nil, &pipeline.UsageError{Msg: fmt.Sprintf("gpus_per_version=%d, but there are only %d GPUs", s.usual, len(names)), Hint: "write a smaller number into mlp.config"}
 	}
-	jobs := project.Jobs
-	switch {
-	case jobs != config.AutoJobs:
+	switch s.jobs = project.Jobs; {
+	case s.jobs != config.AutoJobs:
 	case s.usual > 0:
-		jobs = len(names) / s.usual
+		s.jobs = len(names) / s.usual
 	default:
-		jobs = s.cores
+		s.jobs = s.cores
 	}
-	s.taken = make([]bool, jobs)
 	if project.Pin {
-		cores, err := affinity()
-		if err != nil {
+		var err error
+		if s.pinned, err = affinity(); err != nil {
 			return nil, &pipeline.UsageError{Msg: "pin=true: " + err.Error(), Hint: "take it out of mlp.config"}
-		}
-		for i := 0; i < jobs && jobs > 1; i++ {
-			s.pinned = append(s.pinned, share(cores, jobs, i))
 		}
 	}
 	return s, nil
 }
 
 // Jobs is how many places there are.
-func (s *Slots) Jobs() int { return len(s.taken) }
+func (s *Slots) Jobs() int { return s.jobs }
 
 // GPUs implements pipeline.Executor.
 func (s *Slots) GPUs() int { return len(s.gpus) }
@@ -101,6 +97,9 @@ func (s *Slots) Reserve(gpus int) (pipeline.Place, bool) {
 			free = append(free, g)
 		}
 	}
+	if p.Slot < 0 && len(s.taken) < s.jobs {
+		p.Slot, s.taken = len(s.taken), append(s.taken, false)
+	}
 	if p.Slot < 0 || gpus > len(free) {
 		return pipeline.Place{}, false
 	}
@@ -112,8 +111,8 @@ func (s *Slots) Reserve(gpus int) (pipeline.Place, bool) {
 		g.taken = true
 		p.GPUs = append(p.GPUs, g.name)
 	}
-	if s.pinned != nil {
-		p.Cores = s.pinned[p.Slot]
+	if s.pinned != nil && s.jobs > 1 {
+		p.Cores = share(s.pinned, s.jobs, p.Slot)
 	}
 	p.Env = s.env(p)
 	return p, true
@@ -148,14 +147,14 @@ func (s *Slots) env(p pipeline.Place) (env []string) {
 		if len(p.GPUs) == 0 {
 			visible = "-1" // what is no GPU hides all behind it, in CUDA and in ROCm
 		}
-		// ROCR_VISIBLE_DEVICES filters before these two, of which ROCm heeds one: it would count within them what it has counted.
+		// ROCm heeds one of these. ROCR_VISIBLE_DEVICES is not set besides: it filters first, and they count what it has left.
 		env = append(env, "CUDA_VISIBLE_DEVICES="+visible, "HIP_VISIBLE_DEVICES="+visible)
 		if s.order {
 			set("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 		}
 	}
-	if len(s.taken) > 1 {
-		threads := strconv.Itoa(max(1, s.cores/len(s.taken)))
+	if s.jobs > 1 {
+		threads := strconv.Itoa(max(1, s.cores/s.jobs))
 		for _, name := range threadLimits {
 			set(name, threads)
 		}
@@ -205,7 +204,7 @@ func findGPUs(ctx context.Context) (names []string, order bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, toolPatience)
 	defer cancel()
-	for _, told := range AskTools(ctx) {
+	for told := range AskTools(ctx) {
 		for _, card := range told.Cards {
 			names = append(names, card.Index)
 		}
