@@ -165,7 +165,7 @@ func TestReserve(t *testing.T) {
 func TestThreads(t *testing.T) {
 	cores := usableCores()
 	surround(t, map[string]string{"MKL_NUM_THREADS": "7"}, nil)
-	for _, jobs := range []int{1, 2, 1000, 1 << 40} {
+	for _, jobs := range []int{1, 2, 1000, 1_000_000_000} {
 		s := divide(t, config.Project{Jobs: jobs, GPUsPerVersion: 1})
 		var want []string
 		for _, name := range threadLimits {
