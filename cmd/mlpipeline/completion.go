@@ -213,7 +213,7 @@ func completions(app *app, cmd *cobra.Command) {
 		"progress": completeWords(progressKinds...),
 		"number":   cobra.NoFileCompletions,
 		"top":      cobra.NoFileCompletions,
-		"jobs":     cobra.NoFileCompletions,
+		"jobs":     cobra.FixedCompletions([]string{"auto"}, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if _, known := cmd.GetFlagCompletionFunc(name); cmd.Flags().Lookup(name) != nil && !known {
 			cmd.RegisterFlagCompletionFunc(name, c)

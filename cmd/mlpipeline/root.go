@@ -22,7 +22,7 @@ type options struct {
 	requireTested bool
 
 	project  string
-	jobs     int
+	jobs     *int // nil: as mlp.config says
 	models   []string
 	versions []string
 	dryRun   bool
@@ -84,7 +84,6 @@ func newRoot(app *app) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.jobs = changed(cmd, "jobs", opts.jobs)
 			return runPipeline(app, opts)
 		},
 	}
@@ -102,7 +101,7 @@ func newRoot(app *app) *cobra.Command {
 	flags.BoolVar(&opts.keep, "keep", false, "with -r -u: what has finished stays finished although its model's code has changed")
 	flags.BoolVar(&opts.requireTested, "require-tested", false, "with -r: start nothing unless all that would run has passed test mode as it is now")
 	flags.StringVarP(&opts.project, "project", "C", "", "work in the project of `DIR` (default: the current folder or one above it)")
-	flags.IntVarP(&opts.jobs, "jobs", "j", 0, "run up to `N` versions at once (default: jobs in mlp.config)")
+	flags.FuncP("jobs", "j", "run up to `N` versions at once; auto: as many as there are GPUs for, or cores (default: jobs in mlp.config)", opts.setJobs)
 	flags.StringArrayVar(&opts.models, "model", nil, "only models whose name fits `GLOB`; may be repeated")
 	flags.StringArrayVar(&opts.versions, "version", nil, "only versions whose name fits `GLOB`; may be repeated")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "say what would run, and why; run nothing")
@@ -159,6 +158,16 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usageError{err}
 }
 
+// setJobs takes the value of -j.
+func (o *options) setJobs(value string) error {
+	jobs, err := config.ParseJobs(value)
+	if err != nil {
+		return errors.New("it takes a number from 1, or auto")
+	}
+	o.jobs = &jobs
+	return nil
+}
+
 // check refuses flags that do not go together.
 func (o options) check() error {
 	switch {
@@ -172,8 +181,6 @@ func (o options) check() error {
 		return usageError{fmt.Errorf("--progress takes %s, not %q", strings.Join(progressKinds, ", "), o.progress)}
 	case o.quiet && o.progress != progressAuto && o.progress != progressNone:
 		return usageError{fmt.Errorf("-q does not go with --progress %s", o.progress)}
-	case o.jobs < 0:
-		return usageError{&hintError{errors.New("-j takes a number from 1"), "mlpipeline -r -j 2"}}
 	}
 	for _, s := range []version.Selection{o.models, o.versions} {
 		if err := s.Check(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -36,7 +37,14 @@ func runPipeline(app *app, opts options) (err error) {
 	if err != nil {
 		return err
 	}
-	executor, err := local.Open()
+	if opts.jobs != nil {
+		project.Jobs = *opts.jobs
+	}
+	slots, err := local.Divide(context.Background(), project)
+	if err != nil {
+		return err
+	}
+	executor, err := local.Open(slots)
 	if err != nil {
 		return err
 	}
@@ -51,7 +59,8 @@ func runPipeline(app *app, opts options) (err error) {
 		Stop:     pipeline.NewStop(),
 		Execute:  opts.run,
 		Keep:     opts.keep || project.KeepOnCodeChange,
-		Jobs:     max(opts.jobs, 1),
+		Jobs:     slots.Jobs(),
+		Warnings: slots.Warnings,
 		Models:   opts.models,
 		Versions: opts.versions,
 
@@ -61,9 +70,6 @@ func runPipeline(app *app, opts options) (err error) {
 
 		Program: programVersion,
 		User:    userName(),
-	}
-	if opts.jobs == 0 {
-		p.Jobs = project.Jobs
 	}
 	if opts.run && !opts.dryRun {
 		lock, lerr := p.Folder.Lock(holder(p.User, p.Folder.Host))

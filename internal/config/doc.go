@@ -16,7 +16,10 @@
 //	[MLP]
 //	models_dir=models        an existing folder, relative to the file's own
 //	outputs_dir=             default: outputs in models_dir
-//	jobs=1                   a whole number, 1 or more
+//	jobs=1                   a whole number, 1 or more, or auto
+//	gpus=                    auto, none, or numbers and UUIDs with commas (0,1,GPU-...); left out: GPUs are left alone
+//	gpus_per_version=1       a whole number, 1 or more, with gpus
+//	pin=false                1/0, yes/no, true/false, on/off in any case
 //	timeout=none             a duration of Go's (90s, 30m, 8h), or none
 //	stall=none               the same
 //	grace=30s                a duration, 0 allowed

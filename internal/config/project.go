@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,10 +17,13 @@ const projectFile = "mlp.config"
 
 // Project is a parsed mlp.config. Its paths are absolute.
 type Project struct {
-	Dir              string        // folder that holds mlp.config
-	ModelsDir        string        // exists
-	OutputsDir       string        // may have to be made
-	Jobs             int           // 1 or more
+	Dir              string   // folder that holds mlp.config
+	ModelsDir        string   // exists
+	OutputsDir       string   // may have to be made
+	Jobs             int      // 1 or more, or AutoJobs
+	GPUs             []string // those that versions get: by number or UUID, none of them, AllGPUs alone, or nil: it is not said
+	GPUsPerVersion   int      // 1 or more
+	Pin              bool
 	Timeout          time.Duration // 0: none
 	Stall            time.Duration // 0: none
 	Grace            time.Duration
@@ -31,10 +35,19 @@ type Project struct {
 	OnFailure        string
 }
 
+// AutoJobs is as many versions at once as the machine has room for.
+const AutoJobs = 0
+
+// AllGPUs stands for all that there are.
+const AllGPUs = "auto"
+
 var projectForm = form{{"MLP", []key{
 	{name: "models_dir", example: "models"},
 	{name: "outputs_dir", example: "outputs"},
 	{name: "jobs", example: "1"},
+	{name: "gpus", example: "auto"},
+	{name: "gpus_per_version", example: "1"},
+	{name: "pin", example: "true"},
 	{name: "timeout", example: "8h", optional: true},
 	{name: "stall", example: "30m", optional: true},
 	{name: "grace", example: "30s"},
@@ -82,7 +95,7 @@ func parseProject(dir string, data []byte) (Project, error) {
 	if err != nil {
 		return Project{}, err
 	}
-	p := Project{Dir: dir, Jobs: 1, Grace: 30 * time.Second, Python: "python3"}
+	p := Project{Dir: dir, Jobs: 1, GPUsPerVersion: 1, Grace: 30 * time.Second, Python: "python3"}
 	fail := func(line int, hint, format string, args ...any) (Project, error) {
 		return Project{}, &Error{File: projectFile, Line: line, Msg: fmt.Sprintf(format, args...), Hint: hint}
 	}
@@ -115,8 +128,31 @@ func parseProject(dir string, data []byte) (Project, error) {
 	}
 
 	if value, line := src.value("MLP", "jobs"); line > 0 {
-		if p.Jobs, err = strconv.Atoi(value); err != nil || p.Jobs < 1 {
-			return fail(line, "write a whole number, 1 or more", "jobs=%s is not a number of jobs", show(value))
+		if p.Jobs, err = ParseJobs(value); err != nil {
+			return fail(line, "write a whole number, 1 or more, or auto", "jobs=%s is not a number of jobs", show(value))
+		}
+	}
+	if value, line := src.value("MLP", "gpus"); line > 0 {
+		if p.GPUs, err = parseGPUs(value); err != nil {
+			return fail(line, "write auto, none, or numbers or UUIDs with commas: 0,1", "gpus=%s: %v", show(value), err)
+		}
+	}
+	if value, line := src.value("MLP", "gpus_per_version"); line > 0 {
+		n, err := strconv.Atoi(value)
+		switch listed := len(p.GPUs); {
+		case err != nil || n < 1:
+			return fail(line, "write a whole number, 1 or more", "gpus_per_version=%s is not a number of GPUs", show(value))
+		case p.GPUs == nil:
+			return fail(line, "write gpus=auto, or gpus=0,1", "gpus_per_version says how many of the gpus a version gets, and there is no gpus")
+		case n > listed && listed > 0 && p.GPUs[0] != AllGPUs:
+			return fail(line, "list more, or write a smaller number", "gpus_per_version=%d is more than gpus lists: %d", n, listed)
+		}
+		p.GPUsPerVersion = n
+	}
+	if value, line := src.value("MLP", "pin"); line > 0 {
+		var ok bool
+		if p.Pin, ok = parseBool(value); !ok {
+			return fail(line, "write pin=True or pin=False", "pin=%s is neither true nor false", show(value))
 		}
 	}
 	for _, limit := range []struct {
@@ -170,6 +206,57 @@ func parseProject(dir string, data []byte) (Project, error) {
 	p.OnFinish, _ = src.value("MLP", "on_finish")
 	p.OnFailure, _ = src.value("MLP", "on_failure")
 	return p, nil
+}
+
+// ParseJobs takes a number of jobs, 1 or more, or auto.
+func ParseJobs(value string) (int, error) {
+	if strings.EqualFold(value, "auto") {
+		return AutoJobs, nil
+	}
+	n, err := strconv.Atoi(value)
+	if err == nil && n < 1 {
+		err = strconv.ErrRange
+	}
+	return n, err
+}
+
+// gpu fits the number of a GPU, and a UUID as the tools of the makers write it.
+var gpu = regexp.MustCompile(`^([0-9]+|(GPU|MIG)-[-/0-9A-Za-z]+)$`)
+
+// parseGPUs takes a list of GPUs apart. It is not nil.
+func parseGPUs(value string) ([]string, error) {
+	switch {
+	case strings.EqualFold(value, AllGPUs):
+		return []string{AllGPUs}, nil
+	case strings.EqualFold(value, "none"):
+		return []string{}, nil
+	}
+	var gpus []string
+	for name := range strings.SplitSeq(value, ",") {
+		name = strings.TrimSpace(name)
+		if n, err := strconv.Atoi(name); err == nil && n >= 0 {
+			name = strconv.Itoa(n) // 00 is 0
+		}
+		switch {
+		case !gpu.MatchString(name):
+			return nil, fmt.Errorf("%q is no GPU", name)
+		case slices.Contains(gpus, name):
+			return nil, fmt.Errorf("%s is listed twice", name)
+		}
+		gpus = append(gpus, name)
+	}
+	return gpus, nil
+}
+
+// parseBool takes a truth value in one of the ways in which people write it.
+func parseBool(value string) (truth, ok bool) {
+	switch strings.ToLower(value) {
+	case "0", "no", "false", "off":
+		return false, true
+	case "1", "yes", "true", "on":
+		return true, true
+	}
+	return false, false
 }
 
 // parseMetric takes "min test.loss" apart; the goal may be left out.

@@ -50,6 +50,13 @@ func TestLoad(t *testing.T) {
 		{"[MLP]\njobs=4\ntimeout=1h30m\ngrace=0\non_code_change=keep\npython=python3.12\n", func(p *Project) {
 			p.Jobs, p.Timeout, p.Grace, p.KeepOnCodeChange, p.Python = 4, 90*time.Minute, 0, true, "python3.12"
 		}},
+		{"[MLP]\njobs=Auto\ngpus=Auto\ngpus_per_version=2\npin=YES\n", func(p *Project) {
+			p.Jobs, p.GPUs, p.GPUsPerVersion, p.Pin = AutoJobs, []string{AllGPUs}, 2, true
+		}},
+		{"[MLP]\ngpus_per_version=2\ngpus = 3, 00,GPU-8932f937-d72c-4106-c12f-20bd9faed9f6,MIG-GPU-1/1/0\npin=off\n", func(p *Project) {
+			p.GPUs, p.GPUsPerVersion = []string{"3", "0", "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "MIG-GPU-1/1/0"}, 2
+		}},
+		{"[MLP]\ngpus=none\ngpus_per_version=2\n", func(p *Project) { p.GPUs, p.GPUsPerVersion = []string{}, 2 }},
 		{"[MLP]\ntimeout=None\ngrace=5m\non_code_change=rerun\npython=venv/bin/python\n", func(p *Project) {
 			p.Grace, p.Python = 5*time.Minute, p.Dir+"/venv/bin/python"
 		}},
@@ -65,7 +72,7 @@ func TestLoad(t *testing.T) {
 		{"[MLP]\npython=~/py/bin/python\n", func(p *Project) { p.Python = home + "/py/bin/python" }},
 	} {
 		dir := project(t, c.text)
-		want := Project{Dir: dir, ModelsDir: dir + "/models", OutputsDir: dir + "/models/outputs", Jobs: 1, Grace: 30 * time.Second, Python: "python3"}
+		want := Project{Dir: dir, ModelsDir: dir + "/models", OutputsDir: dir + "/models/outputs", Jobs: 1, GPUsPerVersion: 1, Grace: 30 * time.Second, Python: "python3"}
 		c.want(&want)
 		got, err := Load(dir)
 		if d := cmp.Diff(want, got); err != nil || d != "" {
@@ -77,7 +84,7 @@ func TestLoad(t *testing.T) {
 func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"[MLP]\nmodel_dir=x\n", "mlp.config:2: unknown key model_dir; did you mean models_dir?"},
-		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, timeout, stall, grace, on_code_change, python, metric, on_finish, on_failure"},
+		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, gpus, gpus_per_version, pin, timeout, stall, grace, on_code_change, python, metric, on_finish, on_failure"},
 		{"[MLP]\nmetric=accuracy\n", "mlp.config:2: metric=accuracy is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nmetric=least test.loss\n", "mlp.config:2: metric=least test.loss is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nJobs=3\n", "mlp.config:2: unknown key Jobs; did you mean jobs?"},
@@ -96,9 +103,20 @@ func TestLoadErrors(t *testing.T) {
 		{"[MLP]\npython=\"a # b\"\n", "mlp.config:2: the quote in the value of python is not closed; a # or ; after a space starts a comment, in quotes too"},
 		{"[MLP]\non_finish=mail -s \"run #1 # done\"\n", "mlp.config:2: the quote in the value of on_finish is not closed; a # or ; after a space starts a comment, in quotes too"},
 		{"[MLP]\npython=a\x07b\n", `mlp.config:2: "python=a\ab" holds a control character; delete it`},
-		{"[MLP]\njobs=0\n", "mlp.config:2: jobs=0 is not a number of jobs; write a whole number, 1 or more"},
-		{"[MLP]\njobs=1.5\n", "mlp.config:2: jobs=1.5 is not a number of jobs; write a whole number, 1 or more"},
-		{"[MLP]\njobs=99999999999999999999\n", "mlp.config:2: jobs=99999999999999999999 is not a number of jobs; write a whole number, 1 or more"},
+		{"[MLP]\njobs=0\n", "mlp.config:2: jobs=0 is not a number of jobs; write a whole number, 1 or more, or auto"},
+		{"[MLP]\njobs=1.5\n", "mlp.config:2: jobs=1.5 is not a number of jobs; write a whole number, 1 or more, or auto"},
+		{"[MLP]\njobs=99999999999999999999\n", "mlp.config:2: jobs=99999999999999999999 is not a number of jobs; write a whole number, 1 or more, or auto"},
+		{"[MLP]\ngpus=\n", "mlp.config:2: gpus has no value; write gpus=auto"},
+		{"[MLP]\ngpus=0,1,\n", `mlp.config:2: gpus=0,1,: "" is no GPU; write auto, none, or numbers or UUIDs with commas: 0,1`},
+		{"[MLP]\ngpus=all\n", `mlp.config:2: gpus=all: "all" is no GPU; write auto, none, or numbers or UUIDs with commas: 0,1`},
+		{"[MLP]\ngpus=-1\n", `mlp.config:2: gpus=-1: "-1" is no GPU; write auto, none, or numbers or UUIDs with commas: 0,1`},
+		{"[MLP]\ngpus=auto,1\n", `mlp.config:2: gpus=auto,1: "auto" is no GPU; write auto, none, or numbers or UUIDs with commas: 0,1`},
+		{"[MLP]\ngpus=1,0,01\n", "mlp.config:2: gpus=1,0,01: 1 is listed twice; write auto, none, or numbers or UUIDs with commas: 0,1"},
+		{"[MLP]\ngpus_per_version=2\n", "mlp.config:2: gpus_per_version says how many of the gpus a version gets, and there is no gpus; write gpus=auto, or gpus=0,1"},
+		{"[MLP]\ngpus=auto\ngpus_per_version=0\n", "mlp.config:3: gpus_per_version=0 is not a number of GPUs; write a whole number, 1 or more"},
+		{"[MLP]\ngpus=auto\ngpus_per_version=0.5\n", "mlp.config:3: gpus_per_version=0.5 is not a number of GPUs; write a whole number, 1 or more"},
+		{"[MLP]\ngpus=3,1\ngpus_per_version=3\n", "mlp.config:3: gpus_per_version=3 is more than gpus lists: 2; list more, or write a smaller number"},
+		{"[MLP]\npin=cores\n", "mlp.config:2: pin=cores is neither true nor false; write pin=True or pin=False"},
 		{"[MLP]\ntimeout=30\n", "mlp.config:2: timeout=30 is not a duration; write 90s, 30m or 8h"},
 		{"[MLP]\ntimeout=1d\n", "mlp.config:2: timeout=1d is not a duration; write 90s, 30m or 8h"},
 		{"[MLP]\nstall=10\n", "mlp.config:2: stall=10 is not a duration; write 90s, 30m or 8h"},
@@ -194,7 +212,7 @@ func FuzzParseProject(f *testing.F) {
 			oneLine(t, err.Error())
 			return
 		}
-		if p.Jobs < 1 || p.Timeout < 0 || p.Grace < 0 || p.Python == "" || !filepath.IsAbs(p.ModelsDir) || !filepath.IsAbs(p.OutputsDir) {
+		if p.Jobs < 0 || p.GPUsPerVersion < 1 || p.Timeout < 0 || p.Grace < 0 || p.Python == "" || !filepath.IsAbs(p.ModelsDir) || !filepath.IsAbs(p.OutputsDir) {
 			t.Errorf("%+v", p)
 		}
 	})

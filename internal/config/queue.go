@@ -71,13 +71,12 @@ func ParseQueue(file string, data []byte) (Queue, error) {
 	}
 	var q Queue
 	list, holds := whitelist, "to run"
-	switch strings.ToLower(value) {
-	case "0", "no", "false", "off":
-	case "1", "yes", "true", "on":
-		q.Blacklist = true
-		list, holds = blacklist, "to leave out"
-	default:
+	var ok bool
+	if q.Blacklist, ok = parseBool(value); !ok {
 		return fail(line, "write use_blacklist=True or use_blacklist=False", "use_blacklist=%s is neither true nor false", show(value))
+	}
+	if q.Blacklist {
+		list, holds = blacklist, "to leave out"
 	}
 	if src.lines[place{list, ""}] == 0 {
 		return fail(line, "write ["+list+"] and below it the models "+holds+", one a line", "use_blacklist=%s, but there is no [%s]", value, list)

@@ -90,7 +90,7 @@ func (d *Doctor) Examine(ctx context.Context) {
 		{"python", time.Minute, d.interpreter},
 		{"package", patience, d.pythonPackage},
 		{"machine", patience, machine},
-		{"gpu", 2 * patience, gpus},
+		{"gpu", 2 * patience, d.gpus},
 		{"power", patience, func(context.Context) []Finding { return power("/sys/class/power_supply") }},
 		{"limits", patience, limits},
 		{"host", patience, d.hostName},

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,35 +14,6 @@ func TestWithinLeavesBehindWhatTakesTooLong(t *testing.T) {
 	found := within(t.Context(), check{"disk", time.Nanosecond, func(context.Context) []Finding { return <-never }})
 	if len(found) != 1 || found[0].Check != "disk" || found[0].Level != Problem {
 		t.Errorf("found %v, want a problem of the check", found)
-	}
-}
-
-// What a command has started is not left behind: nvidia-smi, say, may be a script.
-func TestCommandEndsWithItsChildren(t *testing.T) {
-	lives, held, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lives.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cmd := command(ctx, "sh", "-c", "sleep 1000 & echo started >&3; wait")
-	cmd.ExtraFiles = []*os.File{held}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	held.Close()
-	if _, err := io.ReadFull(lives, make([]byte, len("started\n"))); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	if err := cmd.Wait(); err == nil {
-		t.Error("it has ended well")
-	}
-	if err := lives.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lives.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("%v: its child lives", err)
 	}
 }
 

@@ -1,123 +1,72 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
-	"errors"
-	"fmt"
-	"os/exec"
-	"strconv"
+	"slices"
 	"strings"
+
+	"github.com/mlpipeline/mlpipeline/internal/config"
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
 )
 
 // gpus asks the tools of the makers what there is, and what occupies it.
-func gpus(ctx context.Context) []Finding {
+func (d *Doctor) gpus(ctx context.Context) []Finding {
 	var findings []Finding
-	for _, maker := range []struct {
-		tool string
-		ask  func(context.Context, string) ([]Finding, error)
-	}{{"nvidia-smi", nvidia}, {"rocm-smi", amd}} {
-		path, err := exec.LookPath(maker.tool)
-		if err != nil {
-			continue
+	var cards []local.Card
+	for told := range local.AskTools(ctx) {
+		cards = append(cards, told.Cards...)
+		var users map[string][]string
+		if len(told.Cards) > 0 && told.Tool == "nvidia-smi" {
+			users = local.Users(ctx)
 		}
-		found, err := maker.ask(ctx, path)
-		if err != nil {
-			findings = append(findings, say(Warning, "gpu", "see what "+maker.tool+" says; after an update of the driver, restart the machine", "%s does not work: %v", maker.tool, err))
+		for _, card := range told.Cards {
+			findings = append(findings, occupied(card, users[card.UUID]))
 		}
-		findings = append(findings, found...)
+		switch {
+		case told.Err != nil:
+			findings = append(findings, say(Warning, "gpu", "see what "+told.Tool+" says; after an update of the driver, restart the machine", "%s does not work: %v", told.Tool, told.Err))
+		case len(told.Cards) == 0:
+			findings = append(findings, say(Info, "gpu", "", "%s finds none", told.Tool))
+		}
 	}
 	if findings == nil {
-		return []Finding{say(Info, "gpu", "", "none is known: there is no nvidia-smi and no rocm-smi on PATH")}
+		findings = []Finding{say(Info, "gpu", "", "none is known: there is no nvidia-smi and no rocm-smi on PATH")}
+	}
+	if d.project != nil && len(cards) > 0 {
+		findings = append(findings, unknownGPUs(d.project.GPUs, cards)...)
 	}
 	return findings
 }
 
-// rows runs a tool and returns the CSV that it prints.
-func rows(ctx context.Context, tool string, args ...string) ([][]string, error) {
-	out, err := command(ctx, tool, args...).Output()
-	var failed *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return nil, errors.New("it does not answer")
-	case errors.As(err, &failed) && strings.Contains(string(out), "No devices were found"):
-		return nil, nil
-	case errors.As(err, &failed):
-		first, _, _ := strings.Cut(strings.TrimSpace(string(out)+"\n"+string(failed.Stderr)), "\n")
-		return nil, fmt.Errorf("%w: %s", err, first)
-	case err != nil:
-		return nil, err
-	}
-	in := csv.NewReader(bytes.NewReader(out))
-	in.FieldsPerRecord, in.TrimLeadingSpace, in.LazyQuotes = -1, true, true
-	return in.ReadAll()
-}
-
-func nvidia(ctx context.Context, tool string) ([]Finding, error) {
-	cards, err := rows(ctx, tool, "--query-gpu=index,uuid,name,driver_version,memory.total,memory.used", "--format=csv,noheader,nounits")
-	if err != nil {
-		return nil, err
-	}
-	users := map[string][]string{} // by uuid
-	if apps, err := rows(ctx, tool, "--query-compute-apps=gpu_uuid,pid,process_name", "--format=csv,noheader,nounits"); err == nil {
-		for _, app := range apps {
-			if len(app) >= 3 {
-				users[app[0]] = append(users[app[0]], "pid "+app[1]+" "+strings.Join(app[2:], ","))
-			}
+// unknownGPUs tells of those that mlp.config lists and no tool knows.
+func unknownGPUs(listed []string, cards []local.Card) (findings []Finding) {
+	for _, name := range listed {
+		known := slices.ContainsFunc(cards, func(c local.Card) bool {
+			return name == c.Index || strings.HasPrefix(c.UUID, name)
+		})
+		// The parts of a GPU, and the UUIDs of AMD, are not told.
+		if known || name == config.AllGPUs || strings.HasPrefix(name, "MIG-") || strings.HasPrefix(name, "GPU-") && cards[0].UUID == "" {
+			continue
 		}
+		findings = append(findings, say(Problem, "gpu", "correct gpus in mlp.config; gpus=auto takes all that there are", "gpus in mlp.config lists %s, which this machine does not have", name))
 	}
-	var findings []Finding
-	for _, card := range cards {
-		if len(card) < 6 {
-			continue // No devices were found
-		}
-		findings = append(findings, occupied(card[0], card[2]+", driver "+card[3], mebibytes(card[4]), mebibytes(card[5]), users[card[1]]))
-	}
-	if findings == nil {
-		return []Finding{say(Info, "gpu", "", "nvidia-smi finds none")}, nil
-	}
-	return findings, nil
-}
-
-func mebibytes(text string) uint64 {
-	n, _ := strconv.ParseUint(text, 10, 64) // [N/A] is not known
-	return n << 20
-}
-
-func amd(ctx context.Context, tool string) ([]Finding, error) {
-	table, err := rows(ctx, tool, "--showproductname", "--showmeminfo", "vram", "--csv")
-	if err != nil || len(table) < 2 {
-		return nil, err
-	}
-	column := func(row []string, part string) string {
-		for i, head := range table[0] {
-			if strings.Contains(strings.ToLower(head), part) && i < len(row) {
-				return row[i]
-			}
-		}
-		return ""
-	}
-	var findings []Finding
-	for _, row := range table[1:] {
-		total, _ := strconv.ParseUint(column(row, "total memory"), 10, 64)
-		used, _ := strconv.ParseUint(column(row, "used memory"), 10, 64)
-		findings = append(findings, occupied(strings.TrimPrefix(row[0], "card"), column(row, "card series"), total, used, nil))
-	}
-	return findings, nil
+	return findings
 }
 
 // occupied tells of a card. A driver holds some memory for itself.
-func occupied(index, name string, total, used uint64, users []string) Finding {
-	text := index + ": " + name
-	if total > 0 {
-		text += ", " + size(total)
+func occupied(card local.Card, users []string) Finding {
+	text := card.Index + ": " + card.Name
+	if card.Driver != "" {
+		text += ", driver " + card.Driver
+	}
+	if card.Total > 0 {
+		text += ", " + size(card.Total)
 	}
 	if len(users) > 0 {
-		return say(Info, "gpu", "", "%s, %s of it used by %s", text, size(used), strings.Join(users, ", "))
+		return say(Info, "gpu", "", "%s, %s of it used by %s", text, size(card.Used), strings.Join(users, ", "))
 	}
-	if used > 0 {
-		text += ", " + size(used) + " of it used"
+	if card.Used > 0 {
+		text += ", " + size(card.Used) + " of it used"
 	}
 	return say(Info, "gpu", "", "%s", text)
 }

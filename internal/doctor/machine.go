@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
 )
 
 // machine tells of cores and memory.
@@ -34,7 +36,7 @@ func machine(ctx context.Context) []Finding {
 func memory(ctx context.Context) (total, free uint64) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil { // macOS
-		out, _ := command(ctx, "sysctl", "-n", "hw.memsize").Output()
+		out, _ := local.Tool(ctx, "sysctl", "-n", "hw.memsize").Output()
 		total, _ = strconv.ParseUint(strings.TrimSpace(string(out)), 10, 64)
 		return total, 0
 	}
@@ -79,7 +81,7 @@ func limits(ctx context.Context) []Finding {
 	warn := func(hint, format string, args ...any) {
 		findings = append(findings, say(Warning, "limits", hint, format, args...))
 	}
-	out, _ := command(ctx, "sh", "-c", "ulimit -n").Output()
+	out, _ := local.Tool(ctx, "sh", "-c", "ulimit -n").Output()
 	files, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err == nil && files < 256 {
 		warn("ulimit -n 1024 in this shell", "a model may open %d files at once", files)

@@ -3,11 +3,9 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"strings"
-	"syscall"
-	"time"
 
+	"github.com/mlpipeline/mlpipeline/internal/pipeline/local"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 )
 
@@ -60,7 +58,7 @@ func (d *Doctor) interpreter(ctx context.Context) []Finding {
 	if setup.PythonErr != nil {
 		return []Finding{d.unneeded(because(level, "python", setup.PythonErr), "Python")}
 	}
-	cmd := command(ctx, setup.Python, "-c", "import sys; print('%d.%d.%d %d' % (sys.version_info[:3] + (sys.version_info >= (3, 8),)))")
+	cmd := local.Tool(ctx, setup.Python, "-c", "import sys; print('%d.%d.%d %d' % (sys.version_info[:3] + (sys.version_info >= (3, 8),)))")
 	cmd.Dir = d.Dir
 	out, err := cmd.Output()
 	version, fits, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
@@ -72,15 +70,6 @@ func (d *Doctor) interpreter(ctx context.Context) []Finding {
 		return []Finding{d.unneeded(say(level, "python", hint, "%s is Python %s, and models need 3.8 or later", setup.Python, version), "Python")}
 	}
 	return []Finding{say(OK, "python", "", "Python %s, %s", version, setup.Python)}
-}
-
-// command is one that ends with ctx, together with what it has started.
-func command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	return cmd
 }
 
 func size(bytes uint64) string {

@@ -34,13 +34,18 @@ func (d *Doctor) versions(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{because(Problem, "history", err)}
 	}
-	executor, err := local.Open()
+	project := *d.project
+	project.Jobs = 1
+	slots, err := local.Divide(ctx, project)
+	if err != nil {
+		return []Finding{because(Problem, "versions", err)}
+	}
+	executor, err := local.Open(slots)
 	if err != nil {
 		return []Finding{because(Problem, "versions", err)}
 	}
 	defer executor.Close()
 
-	project := *d.project
 	if project.Timeout == 0 || project.Timeout > longestList {
 		project.Timeout = longestList
 	}
@@ -48,7 +53,7 @@ func (d *Doctor) versions(ctx context.Context) []Finding {
 	actions := map[string]int{}
 	p := &pipeline.Pipeline{
 		Project: project, Queue: watcher, Executor: executor, Builder: d.builder, Folder: d.folder, History: history,
-		Stop: pipeline.NewStop(), Execute: true, Keep: project.KeepOnCodeChange, Jobs: 1,
+		Stop: pipeline.NewStop(), Execute: true, Keep: project.KeepOnCodeChange, Jobs: slots.Jobs(), Warnings: slots.Warnings,
 		Passports: d.Passports,
 		Report: func(r pipeline.Report) {
 			switch {

@@ -65,16 +65,17 @@ func (t Tally) Done() int { return t.Finished + t.Failed + t.Interrupted }
 
 // A Live is a run that has not ended.
 type Live struct {
-	Run     string  `json:"run"`
-	Model   string  `json:"model"`
-	Version string  `json:"version"`
-	Reason  string  `json:"reason"` // why it is due
-	Started Time    `json:"started"`
-	Seconds float64 `json:"seconds,omitempty"` // since then
-	Phase   string  `json:"phase,omitempty"`   // of wire
-	Before  int64   `json:"before,omitempty"`
-	Step    int64   `json:"step"`  // of Total, in the phase; in training those of earlier runs, Before of them, included
-	Total   int64   `json:"total"` // 0 when it is not known
+	Run     string   `json:"run"`
+	Model   string   `json:"model"`
+	Version string   `json:"version"`
+	Reason  string   `json:"reason"`         // why it is due
+	GPUs    []string `json:"gpus,omitempty"` // that it was given
+	Started Time     `json:"started"`
+	Seconds float64  `json:"seconds,omitempty"` // since then
+	Phase   string   `json:"phase,omitempty"`   // of wire
+	Before  int64    `json:"before,omitempty"`
+	Step    int64    `json:"step"`  // of Total, in the phase; in training those of earlier runs, Before of them, included
+	Total   int64    `json:"total"` // 0 when it is not known
 	// Epoch, from 1, of Epochs; 0 when it is not known. Only in training.
 	Epoch  int64 `json:"epoch,omitempty"`
 	Epochs int64 `json:"epochs,omitempty"`

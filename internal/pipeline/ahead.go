@@ -49,6 +49,7 @@ func (p *Pipeline) openFinished() {
 	}
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, 4)
+	place := p.aside()
 	var kept atomic.Int64 // versions
 	for _, m := range p.selected() {
 		finished, stale := p.expectation(m)
@@ -63,7 +64,7 @@ func (p *Pipeline) openFinished() {
 		go func() {
 			defer wait.Done()
 			defer func() { <-slots }()
-			if p.ask(m, true) != nil || slices.ContainsFunc(m.plan, due.pending) {
+			if p.ask(m, place, true) != nil || slices.ContainsFunc(m.plan, due.pending) {
 				m.plan = nil // it is asked again when its turn comes
 			}
 			kept.Add(int64(len(m.plan)))

@@ -3,11 +3,19 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 )
 
-// An Executor starts the processes of models: on this machine, or on another.
+// An Executor starts the processes of models: on this machine, or on another. What that machine has it divides among the
+// versions that run at once.
 type Executor interface {
+	// GPUs is the most GPUs that one version can get.
+	GPUs() int
+	// Reserve returns a place for a version that needs so many GPUs, or UsualGPUs. ok is false while there is none. The caller
+	// releases it when nothing runs there any more.
+	Reserve(gpus int) (place Place, ok bool)
+	Release(Place)
 	// Start starts a process. It has no terminal and reads nothing on its standard input. That its program cannot be
 	// started may show only at its end, by a *StartError.
 	Start(Command) (Process, error)
@@ -19,14 +27,32 @@ type StartError struct{ Err error }
 func (e *StartError) Error() string { return e.Err.Error() }
 func (e *StartError) Unwrap() error { return e.Err }
 
+// UsualGPUs is the number of GPUs of a version that asks for no other.
+const UsualGPUs = -1
+
+// A Place is what a version has of the machine that it runs on.
+type Place struct {
+	Slot  int      // which of the versions that run at once it is, from 0
+	GPUs  []string // nil: nothing is said of them
+	Cores []int    // that its processes are pinned to; nil: none in particular
+	Env   []string // tells its processes so
+}
+
+// Same reports whether a process that was started at one place could as well have been started at the other.
+func (p Place) Same(other Place) bool {
+	return slices.Equal(p.Env, other.Env) && slices.Equal(p.Cores, other.Cores)
+}
+
 // A Command says what to start.
 type Command struct {
 	// ID tells the process and all that it starts from those of other runs.
 	ID   string
 	Path string
 	Args []string // without the name of the program
-	Env  []string // what is added to the environment of the pipeline
+	Env  []string // what is added to the environment of the pipeline, besides that of the place
 	Dir  string
+	// Place is where: the caller has reserved it, or lets a process look on that runs no version.
+	Place Place
 	// After is a process that has to be gone first, with all that it started, or nil.
 	After Process
 }

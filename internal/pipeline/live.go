@@ -42,7 +42,7 @@ func (l *live) begin(r *run, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.begun = true
-	l.seen = outputs.Live{Run: r.ID, Model: r.Model, Version: r.Version, Reason: reason, Started: r.Started, Epochs: int64(r.due.Epochs)}
+	l.seen = outputs.Live{Run: r.ID, Model: r.Model, Version: r.Version, Reason: reason, GPUs: r.place.GPUs, Started: r.Started, Epochs: int64(r.due.Epochs)}
 }
 
 // phase is called when a phase begins after step steps; total is 0 when it is not known.

@@ -47,6 +47,7 @@ type due struct {
 	// tested is how it is to its last test, when that decides whether it is due.
 	tested passport.State
 	effort effort // known once its model is opened
+	gpus   int    // that it needs, or UsualGPUs
 }
 
 // A user of a model directory is a version, and the run in which it has used it, if that was before this call.
@@ -71,6 +72,10 @@ func (p *Pipeline) next(after *run) *run {
 
 func (p *Pipeline) nextFrom(first int, after *run) *run {
 	p.passed = first
+	line := line{reserve: p.Executor.Reserve}
+	if after != nil {
+		line.reserve = after.handOver
+	}
 	for i := first; i < len(p.queue); i++ {
 		m := p.model(p.queue[i])
 		for m != nil && !m.finished && p.ctx.Err() == nil {
@@ -78,7 +83,14 @@ func (p *Pipeline) nextFrom(first int, after *run) *run {
 				if after != nil {
 					return nil
 				}
-				if err := p.open(m); err != nil {
+				// It is asked for its versions where the first of them will run, by the process that will run it.
+				place, ok := line.place(UsualGPUs)
+				if !ok {
+					break
+				}
+				err := p.open(m, place)
+				p.Executor.Release(place)
+				if err != nil {
 					switch {
 					case p.ctx.Err() != nil:
 					case err == errLeftOut:
@@ -90,9 +102,12 @@ func (p *Pipeline) nextFrom(first int, after *run) *run {
 					break
 				}
 			}
-			i := slices.IndexFunc(m.due, func(d due) bool { return !p.busy(p.dir(m, d), after) })
+			i, place := p.choose(m, &line, after)
 			if i < 0 {
-				if len(m.due) == 0 && !p.mayComeBack(m) {
+				switch {
+				case len(m.due) > 0 && m.talk != nil && len(m.talk.place.GPUs) > 0:
+					m.close(p) // others will have these GPUs
+				case len(m.due) == 0 && !p.mayComeBack(m):
 					p.finish(m)
 				}
 				break
@@ -107,16 +122,36 @@ func (p *Pipeline) nextFrom(first int, after *run) *run {
 			}
 			p.mu.Unlock()
 			if !p.take(m, &d) {
+				if after == nil {
+					p.Executor.Release(place)
+				}
 				p.skipped(m, d)
 				continue
 			}
-			return p.newRun(m, d, after)
+			return p.newRun(m, d, place, after)
 		}
 		if p.passed == i && (m == nil || m.finished) {
 			p.passed++
 		}
 	}
 	return nil
+}
+
+// choose returns the first version of m that can start now, or once after is gone, and reserves its place; or -1.
+func (p *Pipeline) choose(m *model, line *line, after *run) (int, Place) {
+	for i, d := range m.due {
+		if line.closed(d.gpus) || p.busy(p.dir(m, d), after) {
+			continue
+		}
+		place, ok := line.place(d.gpus)
+		if ok {
+			return i, place
+		}
+		if after == nil {
+			p.noticeWaiting(m, d)
+		}
+	}
+	return -1, Place{}
 }
 
 // finish notes that nothing of m is left to be started, and drops what only that takes: there may be very many models, with
@@ -209,13 +244,13 @@ func (p *Pipeline) refresh(m *model) error {
 	return nil
 }
 
-// open builds m, asks it for its versions, and reports which of them are not due.
-func (p *Pipeline) open(m *model) error {
+// open builds m, asks it for its versions, in a process at a place, and reports which of them are not due.
+func (p *Pipeline) open(m *model, place Place) error {
 	if err := p.refresh(m); err != nil {
 		return err
 	}
 	if m.plan == nil {
-		if err := p.ask(m, false); err != nil {
+		if err := p.ask(m, place, false); err != nil {
 			return err
 		}
 	}
@@ -262,12 +297,13 @@ func (p *Pipeline) leftOut(m *model) bool {
 	return err == nil && !ok
 }
 
-// ask asks m for its versions, and holds them against the history. With last its process is asked for nothing else.
-func (p *Pipeline) ask(m *model, last bool) error {
+// ask asks m for its versions, in a process at a place, and holds them against the history. With last that process is asked for
+// nothing else.
+func (p *Pipeline) ask(m *model, place Place, last bool) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
-	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()), nil)
+	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()), place, nil)
 	if err == nil {
 		talk.AskList()
 		if last {
@@ -301,6 +337,7 @@ func (p *Pipeline) ask(m *model, last bool) error {
 		}
 		d := due{Version: v}
 		p.decide(m, &d)
+		p.needs(&d)
 		m.plan = append(m.plan, d)
 	}
 	m.countSuffixes()

@@ -1,18 +1,19 @@
 // Package pipeline runs a queue of models: it reloads the queue, plans, executes and records, until nothing is due.
 //
 // The loop is in this file. queue.go turns names into models, model.go opens each when its turn comes, ahead.go does
-// before the loop what needs not wait, run.go runs one version, slots.go says when another can start. talk.go holds a process of a model together with what it
-// says and prints, limits.go tells when its time is over, plan.go the reasons why a version is due, tested.go what has
-// passed test mode, failure.go what cannot run, stop.go the user's wish to stop, hooks.go the user's commands. Processes
-// come from an Executor, below this package; what happens goes to the outputs folder and, as in report.go, to whoever
-// watches. state.go tells at any moment what is going on: live.go of a run, outlook.go of what waits, forecast.go until
-// when.
+// before the loop what needs not wait, succession.go says when another version can start and line.go who goes first where GPUs are
+// scarce, run.go runs one. talk.go holds a process of a model together with what it says and prints, limits.go tells when its time
+// is over, plan.go the reasons why a version is due, tested.go what has passed test mode, failure.go what cannot run, stop.go the
+// user's wish to stop, hooks.go the user's commands. Processes come from an Executor, below this package; what happens goes to the
+// outputs folder and, as in report.go, to whoever watches. state.go tells at any moment what is going on: live.go of a run,
+// outlook.go of what waits, forecast.go until when.
 package pipeline
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,8 @@ type Pipeline struct {
 	// Passports are what is remembered of test mode.
 	Passports passport.Folder
 	Stop      *Stop
+	// Warnings are given when the call begins.
+	Warnings []string
 	// Report is told of what happens, by several goroutines.
 	Report func(Report)
 	// Summarize returns the text that is shown at the end, for on_finish. It may be nil.
@@ -65,6 +68,7 @@ type Pipeline struct {
 	leaves    chan struct{}     // a run is leaving
 	planning  bool              // it is only said what would run
 	begun     bool              // a run has been started
+	waits     *version.Version  // it was said last that it waits for GPUs
 	env       map[string]string // what is recorded of it with each run
 	temp      string            // where test mode has its model directories
 	forecast  forecast
@@ -162,7 +166,7 @@ func (p *Pipeline) begin() (done func(), err error) {
 			err = &UsageError{Msg: fmt.Sprintf("test mode needs a temporary folder: %v", err), Hint: "set TMPDIR to a folder that can be written to"}
 		}
 	}
-	for _, w := range append(p.Queue.Queue().Warnings, p.Queue.Warning) {
+	for _, w := range slices.Concat(p.Warnings, p.Queue.Queue().Warnings, []string{p.Queue.Warning}) {
 		p.warn(w)
 	}
 	if p.History != nil {
@@ -206,11 +210,11 @@ func (p *Pipeline) reload() bool {
 
 // start starts a run. Its end comes through p.ended.
 func (p *Pipeline) start(r *run) {
-	var after *talk
+	after := r.after
 	p.mu.Lock()
 	p.running[r], p.begun = true, true
-	if r.after != nil {
-		r.after.followed, after = true, r.after.talk
+	if after != nil {
+		after.followed = true
 	} else {
 		p.tell(r, true)
 	}
@@ -227,6 +231,7 @@ func (p *Pipeline) wait() {
 	case <-p.Queue.Changed():
 	case <-p.leaves:
 	case r := <-p.ended:
+		p.vacate(r)
 		p.remember(r)
 		p.mu.Lock()
 		delete(p.running, r)

@@ -38,7 +38,7 @@ func (p *Pipeline) Plan(tell func(Planned)) error {
 	for _, m := range p.selected() {
 		err := p.refresh(m)
 		if err == nil {
-			err = p.ask(m, false)
+			err = p.ask(m, p.aside(), false)
 		}
 		if p.ctx.Err() != nil {
 			break

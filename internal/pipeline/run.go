@@ -24,14 +24,16 @@ type run struct {
 	model *model
 	due   due
 	talk  *talk // the process that told the versions, or nil: then one is started
+	place Place
 
-	// See slots.go. What is no channel and not atomic is the loop's.
-	after    *run        // whose slot this one takes over when that has ended, or nil
-	admit    chan bool   // whether it may begin
-	admitted bool        // it may
-	answered bool        // it has been told whether
-	followed bool        // another is after it
-	leaving  atomic.Bool // its end is near
+	// See succession.go. What is no channel and not atomic is the loop's.
+	after    *run          // whose slot this one takes over when that has ended, or nil
+	admit    chan bool     // whether it may begin
+	admitted bool          // it may
+	answered bool          // it has been told whether
+	followed bool          // another is after it
+	leaving  atomic.Bool   // its end is near
+	said     chan struct{} // closed when it has said its last word
 
 	outputs.Run
 	live    live
@@ -50,9 +52,12 @@ type run struct {
 	summary struct{ model, data, run strings.Builder }
 }
 
-// newRun prepares a run, with the process that waits for one if there is any.
-func (p *Pipeline) newRun(m *model, d due, after *run) *run {
+// newRun prepares a run at a place, with the process that waits for one if there is any that could have been started there.
+func (p *Pipeline) newRun(m *model, d due, place Place, after *run) *run {
 	m.claim(&d)
+	if m.talk != nil && !m.talk.place.Same(place) {
+		m.close(p)
+	}
 	if m.talk == nil {
 		p.mu.Lock()
 		changed := m.program.Reread()
@@ -61,7 +66,7 @@ func (p *Pipeline) newRun(m *model, d due, after *run) *run {
 			p.notice("%s has changed since its versions were listed; %s runs it as it is now", m.name, d.Name)
 		}
 	}
-	r := &run{p: p, model: m, due: d, talk: m.talk, name: Name(m.name, d.Name), after: after, admit: make(chan bool, 1)}
+	r := &run{p: p, model: m, due: d, talk: m.talk, place: place, name: Name(m.name, d.Name), after: after, admit: make(chan bool, 1), said: make(chan struct{})}
 	m.talk = nil
 	r.Run = outputs.Run{
 		ID:     outputs.NewRunID(time.Now()),
@@ -75,7 +80,7 @@ func (p *Pipeline) newRun(m *model, d due, after *run) *run {
 		Data:    outputs.Data{Loader: d.DataLoader},
 		Results: outputs.Results{},
 
-		Environment: p.env,
+		Environment: p.environment(place),
 	}
 	if d.why == version.Resumes {
 		if e, err := d.past.Read(); err == nil {
@@ -93,17 +98,18 @@ func (p *Pipeline) newRun(m *model, d due, after *run) *run {
 	return r
 }
 
-// do runs the version, its process after another one unless that is nil, and records how it went.
-func (r *run) do(after *talk) {
+// do runs the version, once another run has ended unless that is nil, and records how it went.
+func (r *run) do(after *run) {
 	fresh := r.talk == nil
 	var err error
 	if fresh {
-		r.talk, err = r.p.startTalk(r.model, r.ID, after)
+		var gone *talk
+		if after != nil {
+			gone = after.talk
+		}
+		r.talk, err = r.p.startTalk(r.model, r.ID, r.place, gone)
 	}
-	if after != nil {
-		_ = r.makeRecord() // while the one before ends; if that fails it is tried again
-	}
-	if !<-r.admit {
+	if !r.mayBegin(after) {
 		r.Status = anew
 		if r.talk != nil {
 			r.talk.Kill()
@@ -114,7 +120,7 @@ func (r *run) do(after *talk) {
 	}
 	if after != nil && err == nil && r.talk.lost() {
 		r.talk.close(0)
-		r.talk, err = r.p.startTalk(r.model, r.ID, nil)
+		r.talk, err = r.p.startTalk(r.model, r.ID, r.place, nil)
 	}
 	r.Started = outputs.Time{Time: time.Now()}
 	if err == nil {
@@ -145,6 +151,20 @@ func (r *run) do(after *talk) {
 	}
 	if !r.p.Execute {
 		os.RemoveAll(r.dir)
+	}
+}
+
+// mayBegin waits until it is known whether the run may begin.
+func (r *run) mayBegin(after *run) bool {
+	if after == nil {
+		return <-r.admit
+	}
+	select {
+	case <-after.said:
+		_ = r.makeRecord() // while that one ends; if it fails it is tried again
+		return <-r.admit
+	case may := <-r.admit:
+		return may
 	}
 }
 
@@ -319,6 +339,7 @@ func (r *run) listen() (unnoted error) {
 		}
 	}
 	r.leave()
+	close(r.said)
 	return unnoted
 }
 

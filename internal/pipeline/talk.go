@@ -22,27 +22,28 @@ type talk struct {
 	Process
 	*plugin.Session
 	path    string // of its program
+	place   Place
 	pulse   pulse
 	printed capture
 	readers sync.WaitGroup
 	last    *wire.Event // an end that close has found: the model said it before it could be asked
 }
 
-// startTalk starts a process of m, once another is gone unless that is nil. What is said begins with hello.
-func (p *Pipeline) startTalk(m *model, runID string, after *talk) (*talk, error) {
-	var gone Process
-	if after != nil {
-		gone = after.Process
-	}
-	process, err := p.Executor.Start(Command{
+// startTalk starts a process of m at a place, once another is gone unless that is nil. What is said begins with hello.
+func (p *Pipeline) startTalk(m *model, runID string, place Place, after *talk) (*talk, error) {
+	c := Command{
 		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
 		Env:   []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
-		After: gone,
-	})
+		Place: place,
+	}
+	if after != nil {
+		c.After = after.Process
+	}
+	process, err := p.Executor.Start(c)
 	if err != nil {
 		return nil, err
 	}
-	t := &talk{Process: process, path: m.program.Path}
+	t := &talk{Process: process, path: m.program.Path, place: place}
 	t.Session = plugin.NewSession(process.Commands(), &listener{Reader: process.Events(), pulse: &t.pulse})
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }

@@ -353,7 +353,7 @@ func (p *Pipeline) requireTested() error {
 	for _, m := range p.selected() {
 		err := p.refresh(m)
 		if err == nil {
-			err = p.ask(m, true)
+			err = p.ask(m, p.aside(), true)
 		}
 		switch {
 		case p.ctx.Err() != nil:

@@ -14,4 +14,11 @@
 //
 // Should the guardian itself be killed, the kernel kills the models, and what they leave behind comes to the pipeline, which
 // does the same.
+//
+// # Slots
+//
+// As many versions run at once as there are slots. Each has GPUs that no other has at the time, when mlp.config says which there
+// are: its processes see these in CUDA_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES. It has its part of the cores: in the variables by
+// which Go, OpenMP and the libraries for linear algebra choose how many threads they use, and when it is pinned, on Linux, by
+// the affinity that it inherits from the thread of the guardian that forks it.
 package local

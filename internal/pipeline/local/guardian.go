@@ -2,6 +2,7 @@ package local
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ type request struct {
 	Args  [][]byte `json:"args,omitempty"`
 	Env   [][]byte `json:"env,omitempty"`
 	Dir   []byte   `json:"dir,omitempty"`
+	Cores []int    `json:"cores,omitempty"` // that it is pinned to
 	After int      `json:"after,omitempty"` // it starts once this process has ended
 }
 
@@ -195,6 +197,13 @@ func (g *guardian) fork(r request, fds []int) (pid int, err error) {
 		if name, _, _ := strings.Cut(e, "="); !set[name] {
 			env = append(env, e)
 		}
+	}
+	if len(r.Cores) > 0 {
+		unpin, err := pin(r.Cores) // this thread, which is the one that forks
+		if err != nil {
+			return 0, fmt.Errorf("pin it to cores %v: %w", r.Cores, err)
+		}
+		defer unpin()
 	}
 	argv := []string{string(r.Path)}
 	for _, a := range r.Args {

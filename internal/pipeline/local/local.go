@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,7 @@ const GuardianName = "mlp-guardian"
 
 // Local is the executor of this machine. It is safe for use by several goroutines.
 type Local struct {
+	*Slots
 	mu        sync.Mutex
 	guardian  *exec.Cmd // nil before the first process and after the guardian was lost
 	conn      *net.UnixConn
@@ -36,10 +38,11 @@ type Local struct {
 
 var _ pipeline.Executor = (*Local)(nil)
 
-// Open returns the executor and starts its guardian, to be ready when the first process is wanted.
-func Open() (*Local, error) {
+// Open returns the executor, with these places for versions, and starts its guardian, to be ready when the first process is
+// wanted.
+func Open(slots *Slots) (*Local, error) {
 	becomeSubreaper() // should the guardian be killed, its orphans come here
-	l := &Local{running: map[int]*process{}, collected: make(chan struct{})}
+	l := &Local{Slots: slots, running: map[int]*process{}, collected: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.startGuardian(); err != nil {
@@ -167,7 +170,8 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 	if err == nil {
 		r := request{
 			Op: opStart, Path: []byte(c.Path), Dir: []byte(c.Dir), RunID: c.ID,
-			Args: asBytes(c.Args), Env: asBytes(append(c.Env, wire.EnvRun+"="+c.ID)),
+			Args: asBytes(c.Args), Env: asBytes(slices.Concat(c.Env, c.Place.Env, []string{wire.EnvRun + "=" + c.ID})),
+			Cores: c.Place.Cores,
 		}
 		if after, ok := c.After.(*process); ok {
 			r.After = after.id

@@ -301,7 +301,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 func TestCloseEndsWhatIsRunning(t *testing.T) {
-	l, err := Open()
+	l, err := Open(new(Slots))
 	if err != nil {
 		t.Fatal(err)
 	}

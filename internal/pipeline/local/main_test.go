@@ -94,7 +94,7 @@ func lookAround() surroundings {
 
 // bePipeline starts a process of the script in the environment, hands on what it prints, and waits for its own end.
 func bePipeline() error {
-	l, err := Open()
+	l, err := Open(new(Slots))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ type started struct {
 
 func open(t *testing.T) *Local {
 	t.Helper()
-	l, err := Open()
+	l, err := Open(new(Slots))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,6 +122,9 @@ func parse(line string) (v mlp.Version) {
 				v.Params = mlp.Params{}
 			}
 			v.Params[key] = value
+			if key == "gpus" && strconv.Itoa(number) == value {
+				v.Params[key] = number
+			}
 		}
 	}
 	return v
@@ -231,6 +234,12 @@ func (a *actor) do(ctx context.Context, run *mlp.Run, act act) error {
 	case "env":
 		value, set := os.LookupEnv(act.text)
 		fmt.Printf("%s=%s %v\n", act.text, value, set)
+	case "cores": // on which it may run
+		status, err := os.ReadFile("/proc/self/status")
+		_, list, _ := strings.Cut(string(status), "Cpus_allowed_list:")
+		list, _, _ = strings.Cut(list, "\n")
+		fmt.Println("cores", strings.TrimSpace(list))
+		return err
 	case "log":
 		run.Logf("%s", act.text)
 	case "summary":
@@ -264,13 +273,13 @@ func (a *actor) do(ctx context.Context, run *mlp.Run, act act) error {
 		syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 	case "touch": // its content is the process
 		return putPID(act.text, os.Getpid())
-	case "note": // adds a line to the file notes
+	case "note": // adds a line to the file notes; $NAME is a variable of the environment
 		f, err := os.OpenFile("notes", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		_, err = fmt.Fprintf(f, "%s/%s %s\n", run.Model, run.Version.Name, act.text)
+		_, err = fmt.Fprintf(f, "%s/%s %s\n", run.Model, run.Version.Name, os.ExpandEnv(act.text))
 		return err
 	case "wait": // for a file, or to be asked to stop
 		await(ctx, act.text)

@@ -35,6 +35,17 @@ func (p *Pipeline) slot() (after *run, ok bool) {
 	return nil, false
 }
 
+// handOver is the reserve of a line for what comes after r: it gets the place of r, if it needs such a one.
+func (r *run) handOver(gpus int) (Place, bool) { return r.place, gpus == r.due.gpus }
+
+// vacate releases the place of r, which has ended, unless another has it: the run after it or, when that has not taken place, the
+// one that it was to come after.
+func (p *Pipeline) vacate(r *run) {
+	if !r.followed && !p.running[r.after] {
+		p.Executor.Release(r.place)
+	}
+}
+
 // leave is called when the end of r is near.
 func (r *run) leave() {
 	r.leaving.Store(true)
