@@ -18,16 +18,17 @@ type Watcher struct {
 	// Settle is how long the file must stay the same before a change is believed: 250 ms unless set before the first Reload.
 	Settle time.Duration
 
-	// Warning says why Changed stays silent; empty when it does not.
-	Warning string
-
-	file    string
-	wait    func(ctx context.Context, d time.Duration) error
-	changed chan struct{}
-	notify  *fsnotify.Watcher // nil: Changed stays silent
-	done    chan struct{}     // closed when the goroutine that reads notify has ended
+	file     string
+	wait     func(ctx context.Context, d time.Duration) error
+	changed  chan struct{}
+	notifier func() (*fsnotify.Watcher, error)
+	notify   *fsnotify.Watcher // once it is there it belongs to the goroutine that reads it
+	closing  chan struct{}
+	close    sync.Once
+	done     chan struct{} // closed when that goroutine has ended
 
 	mu       sync.Mutex
+	silent   string // why Changed will stay silent, until it is said
 	queue    Queue
 	seen     content // what was last taken or refused
 	restless bool    // that the file does not settle has been said
@@ -48,7 +49,11 @@ const maxSettles = 20
 // Events come in bursts: Changed speaks once, this long after the first.
 const burst = 100 * time.Millisecond
 
-// Watch reads a queue file and starts to watch it. An error is that of the first read. The caller calls Close.
+// The folder is watched only after so long: a process that watches anything needs some 6 ms longer to end (Linux 6.18), and one
+// that ends before reads the file often enough.
+const late = 200 * time.Millisecond
+
+// Watch reads a queue file, and watches it. An error is that of the first read. The caller calls Close.
 func Watch(file string) (*Watcher, error) { return watch(file, fsnotify.NewWatcher) }
 
 func watch(file string, notifier func() (*fsnotify.Watcher, error)) (*Watcher, error) {
@@ -57,34 +62,19 @@ func watch(file string, notifier func() (*fsnotify.Watcher, error)) (*Watcher, e
 		return nil, fmt.Errorf("watch queue: %w", err)
 	}
 	w := &Watcher{
-		Settle:  250 * time.Millisecond,
-		file:    file,
-		wait:    sleep,
-		changed: make(chan struct{}, 1),
-		done:    make(chan struct{}),
+		Settle:   250 * time.Millisecond,
+		file:     file,
+		wait:     sleep,
+		changed:  make(chan struct{}, 1),
+		notifier: notifier,
+		closing:  make(chan struct{}),
+		done:     make(chan struct{}),
 	}
-
-	// Before the first read: no save falls between the two.
-	w.notify, err = notifier()
-	if err == nil {
-		if err = w.notify.Add(filepath.Dir(file)); err != nil {
-			w.notify.Close()
-		}
-	}
-	if err != nil {
-		w.notify = nil
-		w.Warning = fmt.Sprintf("%s: a change is seen only before the next version: %v", show(filepath.Base(file)), err)
-		close(w.done)
-	} else {
-		w.follow()
-		go w.listen()
-	}
-
 	w.seen = w.read()
 	if w.queue, err = w.seen.parse(file); err != nil {
-		w.Close()
 		return nil, err
 	}
+	go w.watch()
 	return w, nil
 }
 
@@ -101,11 +91,22 @@ func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // Reload reads the file again and makes what it holds the queue in force, once it has settled. It takes no time when the
 // file is the same as at the last Reload, at least one Settle when it is not, and twenty at most. A file that is gone or
-// does not parse leaves the queue in force, with one warning until it changes again. When ctx ends first, nothing changes.
+// does not parse leaves the queue in force, with one warning until it changes again; so does it warn, once, that Changed will stay
+// silent. When ctx ends first, nothing changes.
 func (w *Watcher) Reload(ctx context.Context) (Queue, Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
+	queue, change := w.reload(ctx)
+	if w.silent != "" {
+		change.Warnings = slices.Concat([]string{w.silent}, change.Warnings)
+		w.silent = ""
+	}
+	return queue, change
+}
+
+// reload is Reload without that. The caller holds mu.
+func (w *Watcher) reload(ctx context.Context) (Queue, Change) {
 	now := w.read()
 	if now.same(w.seen) {
 		return w.queue, Change{}
@@ -162,36 +163,57 @@ func (w *Watcher) refused(why string) Change {
 
 // Close ends the watching; Reload goes on to work.
 func (w *Watcher) Close() {
-	if w.notify != nil {
-		w.notify.Close()
-	}
+	w.close.Do(func() { close(w.closing) })
 	<-w.done
 }
 
-// listen owns notify's channels until Close.
-func (w *Watcher) listen() {
+// watch watches from late on until Close.
+func (w *Watcher) watch() {
 	defer close(w.done)
+	select {
+	case <-time.After(late):
+	case <-w.closing:
+		return
+	}
+	var err error
+	if w.notify, err = w.notifier(); err == nil {
+		defer w.notify.Close()
+		err = w.notify.Add(filepath.Dir(w.file))
+	}
+	if err != nil {
+		w.mu.Lock()
+		w.silent = fmt.Sprintf("%s: a change is seen only before the next version: %v", show(filepath.Base(w.file)), err)
+		w.mu.Unlock()
+		w.speak()
+		return
+	}
+	w.follow()
+	w.speak() // of what was saved before
+	w.listen()
+}
+
+func (w *Watcher) speak() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Watcher) listen() {
 	timer := time.NewTimer(0)
 	timer.Stop()
 	pending := false
 	for {
 		select {
-		case _, ok := <-w.notify.Events:
-			if !ok {
-				return
-			}
-		case _, ok := <-w.notify.Errors: // events were lost, perhaps ours
-			if !ok {
-				return
-			}
+		case <-w.notify.Events:
+		case <-w.notify.Errors: // events were lost, perhaps ours
 		case <-timer.C:
 			pending = false
 			w.follow()
-			select {
-			case w.changed <- struct{}{}:
-			default:
-			}
+			w.speak()
 			continue
+		case <-w.closing:
+			return
 		}
 		// From the first event on: a folder that is written to all the time must not put it off for ever.
 		if !pending {

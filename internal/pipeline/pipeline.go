@@ -166,7 +166,7 @@ func (p *Pipeline) begin() (done func(), err error) {
 			err = &UsageError{Msg: fmt.Sprintf("test mode needs a temporary folder: %v", err), Hint: "set TMPDIR to a folder that can be written to"}
 		}
 	}
-	for _, w := range slices.Concat(p.Warnings, p.Queue.Queue().Warnings, []string{p.Queue.Warning}) {
+	for _, w := range slices.Concat(p.Warnings, p.Queue.Queue().Warnings) {
 		p.warn(w)
 	}
 	if p.History != nil {
