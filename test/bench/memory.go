@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// A mark is the most memory that a process had had at a time.
+// A mark is what was measured at a time.
 type mark struct {
 	at    time.Time
-	bytes float64
+	value float64
 }
 
-// marks runs a process and looks at its memory again and again. On Linux the resource usage of a child starts with the
+// marks runs a process and looks again and again at the most memory that it has had. On Linux the resource usage of a child starts with the
 // memory of its parent, so the kernel's own mark of the process is read while it lives.
 func marks(cmd *exec.Cmd, every time.Duration) ([]mark, error) {
 	var seen []mark
@@ -53,7 +53,7 @@ func peak(cmd *exec.Cmd) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return seen[len(seen)-1].bytes, nil
+	return seen[len(seen)-1].value, nil
 }
 
 var errNoMark = errors.New("the peak of a process's memory is not known here: /proc/<pid>/status has no VmHWM")

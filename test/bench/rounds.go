@@ -43,6 +43,9 @@ type pair struct{ ours, floor float64 }
 type unit func(v float64) string
 
 func seconds(v float64) string {
+	if v != v {
+		return "-"
+	}
 	for _, u := range []struct {
 		name string
 		size float64

@@ -69,19 +69,7 @@ func (b *bench) manyVersions(n int) (string, error) {
 		return "", err
 	}
 	settings := []string{fmt.Sprint("BENCH_VERSIONS=", n)}
-	before, err := b.bareExec()
-	if err != nil {
-		return "", err
-	}
-	seen, err := marks(p.pipeline(settings, "-r"), 20*time.Millisecond)
-	if err != nil {
-		return "", err
-	}
-	after, err := b.bareExec()
-	if err != nil {
-		return "", err
-	}
-	curve, err := p.curve("version", n, "history-*", `{"event":"`+outputs.Finished, seen)
+	curve, err := p.curve("version", n, "history-*", `{"event":"`+outputs.Finished, p.pipeline(settings, "-r"))
 	if err != nil {
 		return "", err
 	}
@@ -102,8 +90,7 @@ func (b *bench) manyVersions(n int) (string, error) {
 	}
 	_, each, err := sdk.begin(n)
 	return fmt.Sprintf("### %s versions in one run\n\n%s\n", thousands(n), curve) +
-		fmt.Sprintf("An exec of a no-op Go program took %s before and %s after. Then `-r -u`, with nothing to do: %s; `ls` of all: %s.\n\n",
-			seconds(before), seconds(after), again, list) +
+		fmt.Sprintf("Then `-r -u`, with nothing to do: %s; `ls` of all: %s.\n\n", again, list) +
 		fmt.Sprintf("This model makes its list when it is asked for it. One that makes it in each process, as with the SDK: %s a version (the first %d).\n",
 			seconds(each), window), err
 }
@@ -121,8 +108,12 @@ func (b *bench) longHistory(n int) (string, error) {
 	if err := writeHistory(folder.HistoryFile(), 10*n); err != nil {
 		return "", err
 	}
-	cost, err := p.costs(nil, "-r", "-u")
-	return fmt.Sprintf("### A history of %s lines\n\n`-r -u` of one version that is done: %s.\n", thousands(10*n), cost), err
+	done, err := p.costs(nil, "-r", "-u")
+	if err != nil {
+		return "", err
+	}
+	again, err := p.costs(nil, "-r")
+	return fmt.Sprintf("### A history of %s lines\n\n`-r -u` of one version that is done: %s. `-r` of it: %s.\n", thousands(10*n), done, again), err
 }
 
 // longRun is a run that measures very often.
@@ -136,22 +127,12 @@ func (b *bench) longRun(n int) (string, error) {
 	}
 	n *= 100
 	settings := []string{fmt.Sprint("BENCH_METRICS=", n), "BENCH_REPORT=" + filepath.Join(b.dir, "report")}
-	seen, err := marks(p.pipeline(settings, "-r"), 20*time.Millisecond)
-	if err != nil {
-		return "", err
-	}
-	curve, err := p.curve("point", n, "runs/*/metrics.jsonl", "", seen)
+	curve, err := p.curve("point", n, "runs/*/metrics.jsonl", "", p.pipeline(settings, "-r"))
 	if err != nil {
 		return "", err
 	}
 	drawn, err := p.costs(nil, "plot", "loss")
 	return fmt.Sprintf("### A run of %s points\n\n%s\n`plot` of them: %s.\n", thousands(n), curve, drawn), err
-}
-
-func (b *bench) bareExec() (float64, error) {
-	const n = 200
-	took, err := times(n, func() *exec.Cmd { return b.command(b.noop) })
-	return took / n, err
 }
 
 // costs is what a call takes, of three the one in the middle, and its memory.
@@ -168,9 +149,21 @@ func (p *project) costs(settings []string, args ...string) (string, error) {
 	return fmt.Sprintf("%s, %s", seconds(median(took)), megabytes(memory)), err
 }
 
-// curve is a table of the n lines with a prefix in a file of the outputs, by tenths: the time from line to line as their own times
-// tell it, and how much memory the pipeline had had until then.
-func (p *project) curve(what string, n int, pattern, prefix string, seen []mark) (string, error) {
+// curve is a table of the n lines with a prefix that a call writes into a file of the outputs, by tenths: the time from line to line
+// as their own times tell it, how long an exec took meanwhile, and how much memory the pipeline had had until then.
+func (p *project) curve(what string, n int, pattern, prefix string, cmd *exec.Cmd) (string, error) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	var execs []mark
+	go func() {
+		defer close(stopped)
+		execs = p.execs(stop)
+	}()
+	memory, err := marks(cmd, 20*time.Millisecond)
+	close(stop)
+	<-stopped
+	if err != nil {
+		return "", err
+	}
 	files, err := filepath.Glob(filepath.Join(p.outputs(), pattern))
 	if err != nil || len(files) != 1 {
 		return "", errors.Join(err, fmt.Errorf("%d files are %s", len(files), pattern))
@@ -179,21 +172,45 @@ func (p *project) curve(what string, n int, pattern, prefix string, seen []mark)
 	if err != nil {
 		return "", err
 	}
-	var each []float64
-	table := fmt.Sprintf("| %ss | time of each | memory |  |\n| --- | --- | --- | --- |\n", what)
+	var each, other []float64
+	table := fmt.Sprintf("| %ss | time of each | an exec meanwhile | memory |  |\n| --- | --- | --- | --- | --- |\n", what)
 	for i := range 10 {
 		each = append(each, ends[i+1].Sub(ends[i]).Seconds()/float64(n/10))
-		memory := seen[len(seen)-1].bytes
-		for _, m := range seen {
-			if i < 9 && m.at.After(ends[i+1]) {
-				break
-			}
-			memory = m.bytes
-		}
+		other = append(other, median(between(execs, ends[i], ends[i+1])))
+		most := between(memory, time.Time{}, ends[i+1])
 		bar := strings.Repeat("#", int(30*each[i]/each[0]+0.5))
-		table += fmt.Sprintf("| ..%s | %s | %s | `%s` |\n", thousands((i+1)*n/10), seconds(each[i]), megabytes(memory), bar)
+		table += fmt.Sprintf("| ..%s | %s | %s | %s | `%s` |\n", thousands((i+1)*n/10), seconds(each[i]), seconds(other[i]), megabytes(most[len(most)-1]), bar)
 	}
-	return table + fmt.Sprintf("\nA %s of the last tenth takes %.2f of one of the first.\n", what, each[9]/each[0]), nil
+	return table + fmt.Sprintf("\nOne of the last tenth takes %.2f of one of the first (an exec meanwhile %.2f). Memory at the end: %s.\n",
+		each[9]/each[0], other[9]/other[0], megabytes(memory[len(memory)-1].value)), nil
+}
+
+// execs is what a Go program that does nothing takes, four times a second.
+func (b *bench) execs(stop <-chan struct{}) []mark {
+	var all []mark
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		at := time.Now()
+		if took, err := times(1, func() *exec.Cmd { return b.command(b.noop) }); err == nil {
+			all = append(all, mark{at, took})
+		}
+		select {
+		case <-stop:
+			return all
+		case <-ticker.C:
+		}
+	}
+}
+
+func between(marks []mark, from, to time.Time) []float64 {
+	var values []float64
+	for _, m := range marks {
+		if m.at.After(from) && !m.at.After(to) {
+			values = append(values, m.value)
+		}
+	}
+	return values
 }
 
 // lineTimes are the times of the first of the n lines with a prefix, and of the last of each tenth of them.
