@@ -45,10 +45,9 @@ func main() {
 		}
 	}
 	var err error
-	switch {
-	case *versions > 0:
+	if *versions > 0 {
 		err = keeping("scale", *versions == fullScale, func(b *bench) (string, error) { return b.scale(*versions) })
-	default:
+	} else {
 		err = keeping("figures", *rounds == 0 && flag.NArg() == 0, func(b *bench) (string, error) { return b.table(*rounds, flag.Args()) })
 	}
 	if err != nil {
