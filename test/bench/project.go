@@ -27,7 +27,7 @@ type bench struct {
 	sdk     string // a module with the SDK, for plain builds
 	env     []string
 	edits   int
-	swap    bool // of beside
+	swap    bool // the floor goes first
 	notes   []string
 }
 

@@ -77,6 +77,7 @@ func (b *bench) rounds(g group, n int) ([][]pair, error) {
 	all := make([][]pair, len(g.rows))
 	for i := range n {
 		fmt.Fprintf(os.Stderr, "\r\033[K%s: round %d of %d", g.rows[0].name, i+1, n)
+		b.swap = i%2 == 1
 		pairs, err := round()
 		if err != nil {
 			return nil, err
@@ -88,15 +89,15 @@ func (b *bench) rounds(g group, n int) ([][]pair, error) {
 	return all, nil
 }
 
-// beside measures a row's two sides: ours, then the floor, and the next time the other way round. What slows the machine down or
-// up from one to the next is then as often on one side as on the other.
+// beside measures a row's two sides: ours, then the floor, and in the next round the other way round. What slows the machine down
+// or up from one to the next is then as often on one side as on the other.
 func (b *bench) beside(ours, floor func() (float64, error)) (pair, error) {
 	var p pair
 	sides := []func() error{
 		func() (err error) { p.ours, err = ours(); return },
 		func() (err error) { p.floor, err = floor(); return },
 	}
-	if b.swap = !b.swap; !b.swap {
+	if b.swap {
 		slices.Reverse(sides)
 	}
 	err := sides[0]()
