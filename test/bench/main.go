@@ -48,7 +48,7 @@ func main() {
 	if *versions > 0 {
 		err = keeping("scale", *versions == fullScale, func(b *bench) (string, error) { return b.scale(*versions) })
 	} else {
-		err = keeping("figures", *rounds == 0 && flag.NArg() == 0, func(b *bench) (string, error) { return b.table(*rounds, flag.Args()) })
+		err = keeping("figures", *rounds == 0 && flag.NArg() == 0, func(b *bench) (string, error) { return b.table(max(*rounds, 0), flag.Args()) })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
