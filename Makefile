@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 SOURCES     := $(shell find cmd internal pkg -name '*.go' -o -name '*.py' -o -name '*.css' -o -name '*.js' -o -path '*/_project/*' -type f) go.mod go.sum
 
-.PHONY: run build install test test-real faults fuzz lint bench cross clean help
+.PHONY: run build install test test-real faults fuzz lint bench bench-scale cross clean help
 
 run: build ## build mlpipeline, test the sample project and run it for real; a second time nothing is left to do
 	$(BIN) -C examples/sample-project -u
@@ -50,8 +50,11 @@ lint: ## gofmt, vet, staticcheck, tidy
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-bench: ## the ratios of docs/performance.md, measured side by side
+bench: ## the figures of docs/performance.md, measured side by side and written there; under ten minutes
 	$(GO) run ./test/bench
+
+bench-scale: ## one run of 100,000 versions and one of 10,000,000 points, written there as well
+	$(GO) run ./test/bench -scale 100000
 
 cross: ## build for every platform, into dist/
 	@for p in $(PLATFORMS); do \

@@ -7,7 +7,8 @@ import (
 
 // unchanged is a call that finds nothing to do.
 var unchanged = group{
-	rows: []row{{name: "unchanged", what: "-r -u, 10 models done", against: "no-op go build of one", unit: seconds, ratio: 0.4}},
+	rows:   []row{{name: "unchanged", what: "-r -u, 10 models done", against: "no-op go build of one", unit: seconds, ratio: 0.4}},
+	rounds: 21,
 	prepare: func(b *bench) (func() ([]pair, error), error) {
 		ours, plain, err := b.both(10)
 		if err != nil {
@@ -17,21 +18,22 @@ var unchanged = group{
 			return nil, err
 		}
 		return func() ([]pair, error) {
-			return beside(
+			p, err := b.beside(
 				func() (float64, error) { return timed(ours.pipeline(nil, "-r", "-u")) },
 				func() (float64, error) { return timed(plain.goBuild("m0")) },
 			)
+			return []pair{p}, err
 		}, nil
 	},
 }
 
 // edit is what one waits for between saving a model and seeing it work.
-var edit = edits(row{name: "edit", what: "one line edited, test mode of 3 versions", against: "go build", unit: seconds, ratio: 1.15}, 1, "BENCH_VERSIONS=3")
+var edit = edits(15, row{name: "edit", what: "one line edited, test mode of 3 versions", against: "go build", unit: seconds, ratio: 1.15}, 1, "BENCH_VERSIONS=3")
 
-var editAll = edits(row{name: "edit-20", what: "20 models edited, test mode", against: "20 times go build", unit: seconds, ratio: 0.55}, 20)
+var editAll = edits(5, row{name: "edit-20", what: "20 models edited, test mode", against: "20 times go build", unit: seconds, ratio: 0.55}, 20)
 
-func edits(r row, models int, settings ...string) group {
-	return group{rows: []row{r}, prepare: func(b *bench) (func() ([]pair, error), error) {
+func edits(rounds int, r row, models int, settings ...string) group {
+	return group{rows: []row{r}, rounds: rounds, prepare: func(b *bench) (func() ([]pair, error), error) {
 		ours, plain, err := b.both(models)
 		if err != nil {
 			return nil, err
@@ -43,10 +45,8 @@ func edits(r row, models int, settings ...string) group {
 			if err := plain.edit(); err != nil {
 				return nil, err
 			}
-			return beside(
-				func() (float64, error) { return timed(ours.pipeline(settings)) },
-				plain.buildAll,
-			)
+			p, err := b.beside(func() (float64, error) { return timed(ours.pipeline(settings)) }, plain.buildAll)
+			return []pair{p}, err
 		}, nil
 	}}
 }
@@ -74,7 +74,7 @@ var first = group{
 			}
 		}
 		return func() ([]pair, error) {
-			return beside(
+			p, err := b.beside(
 				empty(func(env []string) (float64, error) { return timed(ours.pipeline(append(env, "BENCH_VERSIONS=3"))) }),
 				empty(func(env []string) (float64, error) {
 					cmd := plain.goBuild("m0")
@@ -82,6 +82,7 @@ var first = group{
 					return timed(cmd)
 				}),
 			)
+			return []pair{p}, err
 		}, nil
 	},
 }
@@ -112,14 +113,4 @@ func (p *project) buildAll() (float64, error) {
 		sum += took
 	}
 	return sum, nil
-}
-
-// beside measures a row's two sides.
-func beside(ours, floor func() (float64, error)) ([]pair, error) {
-	var p pair
-	var err error
-	if p.ours, err = ours(); err == nil {
-		p.floor, err = floor()
-	}
-	return []pair{p}, err
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const cycles = 200
+const cycles = 100
 
 // cycle is what one version more costs.
 var cycle = group{
@@ -16,6 +16,7 @@ var cycle = group{
 		{name: "cycle-recorded", what: "one version more, -r", against: "exec + wait of its model", unit: seconds, ratio: 2},
 		{name: "cycle", what: "one version more, -r -n", against: "exec + wait of its model", unit: seconds, ratio: 1.5},
 	},
+	rounds: 15,
 	prepare: func(b *bench) (func() ([]pair, error), error) {
 		p, err := b.project("p", 1, false)
 		if err != nil {
@@ -87,7 +88,8 @@ func built(env []string) (string, error) {
 
 // whole is the program from its start to its end.
 var whole = group{
-	rows: []row{{name: "whole", what: "100 versions, all of -r", against: "100 execs of a no-op Go program", unit: seconds, ratio: 3}},
+	rows:   []row{{name: "whole", what: "100 versions, all of -r", against: "100 execs of a no-op Go program", unit: seconds, ratio: 3}},
+	rounds: 15,
 	prepare: func(b *bench) (func() ([]pair, error), error) {
 		p, err := b.project("p", 1, false)
 		if err != nil {
@@ -97,12 +99,11 @@ var whole = group{
 			return nil, err
 		}
 		return func() ([]pair, error) {
-			ours, err := p.fresh([]string{"BENCH_VERSIONS=100"}, "-r")
-			if err != nil {
-				return nil, err
-			}
-			floor, err := times(100, func() *exec.Cmd { return b.command(b.noop) })
-			return []pair{{ours, floor}}, err
+			p, err := b.beside(
+				func() (float64, error) { return p.fresh([]string{"BENCH_VERSIONS=100"}, "-r") },
+				func() (float64, error) { return times(100, func() *exec.Cmd { return b.command(b.noop) }) },
+			)
+			return []pair{p}, err
 		}, nil
 	},
 }

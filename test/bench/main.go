@@ -11,12 +11,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -27,9 +29,11 @@ func main() {
 		}
 		return
 	}
-	rounds := flag.Int("rounds", 7, "how often each row is measured")
+	rounds := flag.Int("rounds", 0, "how often each row is measured, 0: as often as the row wants")
+	versions := flag.Int("scale", 0, fmt.Sprint("measure one very long run, of `N` versions, and not the rows; ", fullScale, " are kept"))
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: go run ./test/bench [-rounds N] [ROW...]")
+		fmt.Fprintln(os.Stderr, "       go run ./test/bench -scale N")
 		flag.PrintDefaults()
 		fmt.Fprintln(os.Stderr, "rows:", strings.Join(rowNames(), " "))
 	}
@@ -40,7 +44,13 @@ func main() {
 			os.Exit(2)
 		}
 	}
-	if err := measure(max(*rounds, 1), flag.Args()); err != nil {
+	var err error
+	if *versions > 0 {
+		err = keeping("scale", *versions == fullScale, func(b *bench) (string, error) { return b.scale(*versions) })
+	} else {
+		err = keeping("figures", *rounds == 0 && flag.NArg() == 0, func(b *bench) (string, error) { return b.table(max(*rounds, 0), flag.Args()) })
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -48,8 +58,8 @@ func main() {
 
 // groups is everything that can be measured, in the order of the table.
 var groups = []group{
-	cycle, whole, unchanged, edit, editAll, first, metrics, journal, history, fewRuns, manyRuns, jobs, queue, plot, program,
-	pythonVersion, pythonImports, pythonMetric,
+	cycle, whole, unchanged, edit, editAll, first, metrics, lost, journal, history, fewRuns, manyRuns, jobs, queue, plot, program,
+	pythonVersion, pythonSklearn, pythonTorch, pythonMetric,
 }
 
 func rowNames() []string {
@@ -62,7 +72,13 @@ func rowNames() []string {
 	return names
 }
 
-func measure(rounds int, only []string) error {
+// keeping measures in a folder that is removed in any case. With keep the figures become a part of the document.
+func keeping(part string, keep bool, measure func(b *bench) (figures string, err error)) error {
+	if keep {
+		if err := keepable(part); err != nil {
+			return err
+		}
+	}
 	dir, err := os.MkdirTemp("", "mlpipeline-bench-")
 	if err != nil {
 		return err
@@ -75,14 +91,31 @@ func measure(rounds int, only []string) error {
 		os.RemoveAll(dir)
 		os.Exit(130)
 	}()
-	fmt.Fprintln(os.Stderr, "build mlpipeline")
+	start, head := time.Now(), heading()
+	fmt.Println(head)
+	fmt.Fprint(os.Stderr, "build mlpipeline")
 	b, err := newBench(dir)
+	fmt.Fprint(os.Stderr, "\r\033[K")
 	if err != nil {
 		return err
 	}
-	fmt.Print(tableHead())
-	var notes []string
+	figures, err := measure(b)
+	took := fmt.Sprintf("All of it took %s.\n", time.Since(start).Round(time.Second))
+	fmt.Print("\n", took)
+	if keep && figures != "" {
+		err = errors.Join(err, replace(part, head+"\n"+figures+"\n"+took))
+	}
+	return err
+}
+
+// table measures rows, or all. What it returns has been printed as it came.
+func (b *bench) table(rounds int, only []string) (string, error) {
+	var text strings.Builder
+	out := io.MultiWriter(os.Stdout, &text)
+	fmt.Fprint(out, tableHead())
+	var results []result
 	var failed error // one group does not stop the others
+	dir := b.dir
 	for i, g := range groups {
 		wanted := func(r row) bool { return len(only) == 0 || slices.Contains(only, r.name) }
 		if !slices.ContainsFunc(g.rows, wanted) {
@@ -90,19 +123,27 @@ func measure(rounds int, only []string) error {
 		}
 		b.dir = filepath.Join(dir, fmt.Sprint(i))
 		pairs, err := b.rounds(g, rounds)
-		if err != nil {
+		if lacks := missing(""); err != nil && !errors.As(err, &lacks) {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", g.rows[0].name, err))
-			continue
 		}
 		for j, r := range g.rows {
-			if wanted(r) {
-				fmt.Print(r.line(pairs[j]))
+			if !wanted(r) {
+				continue
 			}
+			result := result{row: r, err: err}
+			if err == nil {
+				result.pairs = pairs[j]
+			}
+			results = append(results, result)
+			fmt.Fprint(out, result.line())
 		}
-		notes, b.notes = append(notes, b.notes...), nil
 	}
-	for _, n := range notes {
-		fmt.Println("\n" + n)
+	fmt.Fprint(out, "\n", summary(results))
+	for _, n := range b.notes {
+		fmt.Fprint(out, "\n", n, "\n")
 	}
-	return failed
+	if len(only) == 0 {
+		fmt.Fprint(out, "\n", peerTable(results))
+	}
+	return text.String(), failed
 }

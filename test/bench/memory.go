@@ -9,20 +9,28 @@ import (
 	"time"
 )
 
-// peak runs a process and returns the most memory that it had. On Linux the resource usage of a child starts with the
+// A mark is what was measured at a time.
+type mark struct {
+	at    time.Time
+	value float64
+}
+
+// marks runs a process and looks again and again at the most memory that it has had. On Linux the resource usage of a child starts with the
 // memory of its parent, so the kernel's own mark of the process is read while it lives.
-func peak(cmd *exec.Cmd) (float64, error) {
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	var most float64
+func marks(cmd *exec.Cmd, every time.Duration) ([]mark, error) {
+	var seen []mark
 	stop, stopped := make(chan struct{}), make(chan struct{})
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
 	go func() {
 		defer close(stopped)
-		ticker := time.NewTicker(time.Millisecond)
+		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		for {
-			most = max(most, highWater(cmd.Process.Pid))
+			if bytes := highWater(cmd.Process.Pid); bytes > 0 {
+				seen = append(seen, mark{time.Now(), bytes})
+			}
 			select {
 			case <-stop:
 				return
@@ -33,10 +41,19 @@ func peak(cmd *exec.Cmd) (float64, error) {
 	err := cmd.Wait()
 	close(stop)
 	<-stopped
-	if err == nil && most == 0 {
+	if err == nil && len(seen) == 0 {
 		err = errNoMark
 	}
-	return most, err
+	return seen, err
+}
+
+// peak runs a process and returns the most memory that it had.
+func peak(cmd *exec.Cmd) (float64, error) {
+	seen, err := marks(cmd, time.Millisecond)
+	if err != nil {
+		return 0, err
+	}
+	return seen[len(seen)-1].value, nil
 }
 
 var errNoMark = errors.New("the peak of a process's memory is not known here: /proc/<pid>/status has no VmHWM")

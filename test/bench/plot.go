@@ -19,6 +19,7 @@ var plot = group{
 		{name: "plot", what: "a curve of 10,000,000 points drawn", against: "a process that reads its file", unit: seconds, ratio: 3},
 		{name: "plot-memory", what: "the same, memory of the process", unit: megabytes, limit: 50e6},
 	},
+	rounds: 15,
 	prepare: func(b *bench) (func() ([]pair, error), error) {
 		p, err := b.project("p", 1, false)
 		if err != nil {
@@ -27,7 +28,7 @@ var plot = group{
 		if _, err := timed(p.pipeline(nil, "-r")); err != nil {
 			return nil, err
 		}
-		runs, err := filepath.Glob(filepath.Join(p.dir, "models", "outputs", "runs", "*"))
+		runs, err := filepath.Glob(filepath.Join(p.outputs(), "runs", "*"))
 		if err != nil || len(runs) != 1 {
 			return nil, errors.Join(err, errors.New("one run was expected"))
 		}

@@ -27,6 +27,7 @@ type bench struct {
 	sdk     string // a module with the SDK, for plain builds
 	env     []string
 	edits   int
+	swap    bool // the floor goes first
 	notes   []string
 }
 
@@ -36,14 +37,18 @@ func newBench(dir string) (*bench, error) {
 		dir: dir, program: filepath.Join(dir, "mlpipeline"), noop: filepath.Join(dir, "noop"), sdk: filepath.Join(dir, "sdk"),
 		edits: int(time.Now().UnixNano() >> 10), // no build of ever before is found again in Go's cache
 	}
-	b.env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+	goCache, err := exec.Command("go", "env", "GOCACHE").Output() // which would follow XDG_CACHE_HOME, and be empty
+	if err != nil {
+		return nil, err
+	}
+	b.env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"), "GOCACHE="+strings.TrimSpace(string(goCache)))
 	build := b.command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.program, "github.com/mlpipeline/mlpipeline/cmd/mlpipeline")
 	build.Env = append(build.Env, "CGO_ENABLED=0")
 	if _, err := timed(build); err != nil {
 		return nil, err
 	}
 	noop, _ := sources.ReadFile("testdata/noop/main.go")
-	err := errors.Join(
+	err = errors.Join(
 		write(dir, "noop.go", string(noop)),
 		os.CopyFS(filepath.Join(b.sdk, "pkg"), pkg.SDK),
 		write(b.sdk, "go.mod", "module github.com/mlpipeline/mlpipeline\n\ngo 1.22\n"),
@@ -122,9 +127,11 @@ func (p *project) fresh(settings []string, args ...string) (float64, error) {
 	return timed(p.pipeline(settings, args...))
 }
 
+func (p *project) outputs() string { return filepath.Join(p.dir, "models", "outputs") }
+
 func (p *project) clear() error {
 	p.cleared++
-	err := os.Rename(filepath.Join(p.dir, "models", "outputs"), filepath.Join(p.dir, fmt.Sprint("old", p.cleared)))
+	err := os.Rename(p.outputs(), filepath.Join(p.dir, fmt.Sprint("old", p.cleared)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

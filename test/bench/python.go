@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -42,41 +43,41 @@ var pythonVersion = group{
 	},
 }
 
-// pythonImports is what libraries add to each version: they are imported by every process.
-var pythonImports = group{
-	rows: []row{
-		{name: "python-sklearn", what: "a version more with sklearn, -r -n", against: "python3 with the import", unit: seconds, ratio: 1},
-		{name: "python-torch", what: "a version more with torch, -r -n", against: "python3 with the import", unit: seconds, ratio: 1},
-	},
-	prepare: func(b *bench) (func() ([]pair, error), error) {
-		p, python, err := b.pythonProject(systemPython)
-		if err != nil {
-			return nil, err
-		}
-		for _, library := range pythonLibraries {
-			if exec.Command(python, "-c", "import "+library).Run() != nil {
-				return nil, fmt.Errorf("%s has no %s: apt-get install python3-sklearn python3-torch", python, library)
-			}
-		}
-		return func() ([]pair, error) {
-			var pairs []pair
-			for _, library := range pythonLibraries {
-				ours, err := p.oneMore(4, []string{"BENCH_IMPORT=" + library}, "-r", "-n")
-				if err != nil {
-					return nil, err
-				}
-				floor, err := times(3, func() *exec.Cmd { return exec.Command(python, "-c", "import "+library) })
-				if err != nil {
-					return nil, err
-				}
-				pairs = append(pairs, pair{ours, floor / 3})
-			}
-			return pairs, nil
-		}, nil
-	},
-}
+var (
+	pythonSklearn = pythonImport("sklearn", "python3-sklearn", "sklearn.linear_model")
+	pythonTorch   = pythonImport("torch", "python3-torch", "torch")
+)
 
-var pythonLibraries = []string{"sklearn.linear_model", "torch"}
+// pythonImport is what a library adds to each version: it is imported by every process.
+func pythonImport(library, debian, module string) group {
+	return group{
+		rows: []row{
+			{name: "python-" + library, what: "a version more with " + library + ", -r -n", against: "python3 with the import", unit: seconds, ratio: 1},
+		},
+		prepare: func(b *bench) (func() ([]pair, error), error) {
+			p, python, err := b.pythonProject(systemPython)
+			if err != nil {
+				return nil, err
+			}
+			version, err := exec.Command(python, "-c", "import "+module+"; print("+library+".__version__)").Output()
+			if err != nil {
+				return nil, missing(debian + " is not installed")
+			}
+			b.notes = append(b.notes, fmt.Sprintf("python-%s: %s %s.", library, debian, bytes.TrimSpace(version)))
+			return func() ([]pair, error) {
+				const n = 3
+				imports, err := b.beside(
+					func() (float64, error) { return p.oneMore(1+n, []string{"BENCH_IMPORT=" + module}, "-r", "-n") },
+					func() (float64, error) {
+						return times(n, func() *exec.Cmd { return exec.Command(python, "-c", "import "+module) })
+					},
+				)
+				imports.floor /= n
+				return []pair{imports}, err
+			}, nil
+		},
+	}
+}
 
 // pythonMetric is what a metric takes of a Python training loop.
 var pythonMetric = group{
@@ -108,7 +109,7 @@ var pythonMetric = group{
 func (b *bench) pythonProject(name string) (*project, string, error) {
 	out, err := exec.Command(name, "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", name, err)
+		return nil, "", missing(name + " does not run")
 	}
 	python := strings.TrimSpace(string(out))
 	source, err := sources.ReadFile("testdata/python/model.py")

@@ -1,30 +1,40 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
 	"slices"
-	"strings"
 )
 
-// A row is one line of the table.
+// A row is one line of the table. What it is to reach is a ratio or a limit. It has both when the goal is a plain time: the ratio is
+// then what that time is to the floor of the machine on which it was set.
 type row struct {
 	name    string
 	what    string
 	against string  // what the floor is, empty when there is none
 	unit    unit    // of ours and the floor
-	ratio   float64 // ours to the floor, to reach; 0 when limit is what counts
-	limit   float64 // ours, to reach
+	ratio   float64 // ours to the floor, 0 for none
+	limit   float64 // ours; without a ratio 0 is a limit as well
 }
+
+func (r row) limited() bool { return r.limit > 0 || r.ratio == 0 }
 
 // A group is the rows that are measured together.
 type group struct {
 	rows   []row
-	rounds int // at most; 0: as many as are asked for
+	rounds int // usual is meant by 0
 	// prepare does what is not to be measured, in the folder b.dir, and returns what is called once a round.
 	prepare func(b *bench) (round func() ([]pair, error), err error)
 }
+
+const usual = 7 // rounds
+
+// missing is what a group cannot be measured without.
+type missing string
+
+func (m missing) Error() string { return string(m) }
 
 // A pair is what one round measured for one row. Floor is 0 when the row has none.
 type pair struct{ ours, floor float64 }
@@ -33,6 +43,9 @@ type pair struct{ ours, floor float64 }
 type unit func(v float64) string
 
 func seconds(v float64) string {
+	if v != v {
+		return "-"
+	}
 	for _, u := range []struct {
 		name string
 		size float64
@@ -47,70 +60,51 @@ func seconds(v float64) string {
 func megabytes(v float64) string { return fmt.Sprintf("%.3g MB", v/1e6) }
 func count(v float64) string     { return fmt.Sprintf("%.3g", v) }
 
-// rounds returns the pairs of each row of g.
+// rounds returns the pairs of each row of g, of n rounds or, for 0, as many as g wants.
 func (b *bench) rounds(g group, n int) ([][]pair, error) {
 	if err := os.MkdirAll(b.dir, 0o777); err != nil {
 		return nil, err
 	}
+	fmt.Fprintf(os.Stderr, "\r\033[K%s: prepare", g.rows[0].name)
+	defer fmt.Fprint(os.Stderr, "\r\033[K")
 	round, err := g.prepare(b)
 	if err != nil {
 		return nil, err
 	}
-	if g.rounds > 0 {
-		n = min(n, g.rounds)
+	if n == 0 {
+		n = cmp.Or(g.rounds, usual)
 	}
 	all := make([][]pair, len(g.rows))
 	for i := range n {
 		fmt.Fprintf(os.Stderr, "\r\033[K%s: round %d of %d", g.rows[0].name, i+1, n)
+		b.swap = i%2 == 1
 		pairs, err := round()
 		if err != nil {
-			fmt.Fprintln(os.Stderr)
 			return nil, err
 		}
 		for j, p := range pairs {
 			all[j] = append(all[j], p)
 		}
 	}
-	fmt.Fprint(os.Stderr, "\r\033[K")
 	return all, nil
 }
 
-const tableForm = "| %-15s | %-72s | %9s | %9s | %-27s | %9s | %-5s |\n"
-
-// tableHead is Markdown, as the lines are.
-func tableHead() string {
-	dashes := func(n int) string { return strings.Repeat("-", n) }
-	return fmt.Sprintf(tableForm, "row", "what / its floor", "ours", "floor", "median (min..max)", "to reach", "") +
-		fmt.Sprintf(tableForm, dashes(15), dashes(72), dashes(8)+":", dashes(8)+":", dashes(27), dashes(8)+":", dashes(5))
-}
-
-// line is the line of the table.
-func (r row) line(pairs []pair) string {
-	what := r.what
-	floor := "-"
-	var ours, floors, judged []float64
-	for _, p := range pairs {
-		ours, floors = append(ours, p.ours), append(floors, p.floor)
-		if r.ratio > 0 {
-			judged = append(judged, p.ours/p.floor)
-		} else {
-			judged = append(judged, p.ours)
-		}
+// beside measures a row's two sides: ours, then the floor, and in the next round the other way round. What slows the machine down
+// or up from one to the next is then as often on one side as on the other.
+func (b *bench) beside(ours, floor func() (float64, error)) (pair, error) {
+	var p pair
+	sides := []func() error{
+		func() (err error) { p.ours, err = ours(); return },
+		func() (err error) { p.floor, err = floor(); return },
 	}
-	if r.against != "" {
-		what += " / " + r.against
-		floor = r.unit(median(floors))
+	if b.swap {
+		slices.Reverse(sides)
 	}
-	show, goal := r.unit, r.limit
-	if r.ratio > 0 {
-		show, goal = func(v float64) string { return fmt.Sprintf("%.2f", v) }, r.ratio
+	err := sides[0]()
+	if err == nil {
+		err = sides[1]()
 	}
-	verdict := "short"
-	if median(judged) <= goal {
-		verdict = "ok"
-	}
-	spread := fmt.Sprintf("%s (%s..%s)", show(median(judged)), show(slices.Min(judged)), show(slices.Max(judged)))
-	return fmt.Sprintf(tableForm, r.name, what, r.unit(median(ours)), floor, spread, "<= "+show(goal), verdict)
+	return p, err
 }
 
 // median of an even number of values is the mean of the two in the middle.

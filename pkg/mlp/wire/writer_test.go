@@ -285,6 +285,47 @@ func BenchmarkMetric(b *testing.B) {
 	}
 }
 
+// typical are the messages of a version that does little.
+var typical = []Event{
+	{Type: VersionInfo, Version: &Version{
+		Name: "learning_rate=0.01", Order: 3, BatchSize: 32, Epochs: 10, LearningRate: 0.01, ModelDirSuffix: "slow", DataLoader: "*main.digits",
+		Params: RawJSON(`{"hidden":16,"optimizer":"sgd"}`),
+	}},
+	{Type: Phase, Phase: PhaseTrain, Step: 0, Total: 450, TrainSamples: 1437, TestSamples: 360},
+	{Type: Result, Set: SetTest, Metrics: map[string]Float{"accuracy": 0.9712, "loss": 0.0931}},
+}
+
+func BenchmarkSend(b *testing.B) {
+	for _, e := range typical {
+		b.Run(e.Type, func(b *testing.B) {
+			w := NewWriter(io.Discard)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := w.Send(e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, e := range typical {
+		b.Run(e.Type, func(b *testing.B) {
+			line, err := json.Marshal(e)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkMetricRecord(b *testing.B) {
 	line := []byte(`{"type":"metric","name":"loss","step":12345,"value":0.123456789,"time":1700000000000}`)
 	work := make([]byte, len(line))
