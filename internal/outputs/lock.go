@@ -47,7 +47,8 @@ const (
 	// lockPatience is how long readers are waited for. One that asks whether the lock is held holds it for some microseconds,
 	// unless it is stopped in them.
 	lockPatience = 30 * time.Second
-	// namePatience is how long one that has just taken the lock may need to write down who it is.
+	// One that has just taken the lock needs signPause to write down who it is, and may need namePatience.
+	signPause    = 50 * time.Millisecond
 	namePatience = time.Second
 	keepPace     = time.Second
 	maxHolder    = 8 << 10 // is how much of a lock file is read
@@ -207,8 +208,10 @@ func (l *Lock) Close() error {
 // before.
 func (f Folder) whoHolds() string {
 	for began := time.Now(); ; time.Sleep(lockPause) {
+		waited := time.Since(began)
 		text := f.Holder(f.Host)
-		if pid := holderPID(text); pid > 0 && syscall.Kill(pid, 0) != syscall.ESRCH || time.Since(began) > namePatience {
+		pid := holderPID(text)
+		if alive := pid > 0 && syscall.Kill(pid, 0) != syscall.ESRCH; alive && waited > signPause || waited > namePatience {
 			return text
 		}
 	}
