@@ -13,6 +13,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // A model is one name of the queue, in this call. When its turn comes it is opened: found, built, and asked for its
@@ -303,7 +304,7 @@ func (p *Pipeline) ask(m *model, place Place, last bool) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
-	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()), place, nil)
+	talk, err := p.startTalk(m, Command{ID: outputs.NewRunID(time.Now()), Place: place, Env: []string{wire.EnvVersion + "="}})
 	if err == nil {
 		talk.AskList()
 		if last {

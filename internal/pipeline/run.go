@@ -103,11 +103,7 @@ func (r *run) do(after *run) {
 	fresh := r.talk == nil
 	var err error
 	if fresh {
-		var gone *talk
-		if after != nil {
-			gone = after.talk
-		}
-		r.talk, err = r.p.startTalk(r.model, r.ID, r.place, gone)
+		err = r.start(after)
 	}
 	if !r.mayBegin(after) {
 		r.Status = anew
@@ -120,7 +116,7 @@ func (r *run) do(after *run) {
 	}
 	if after != nil && err == nil && r.talk.lost() {
 		r.talk.close(0)
-		r.talk, err = r.p.startTalk(r.model, r.ID, r.place, nil)
+		err = r.start(nil)
 	}
 	r.Started = outputs.Time{Time: time.Now()}
 	if err == nil {
@@ -152,6 +148,16 @@ func (r *run) do(after *run) {
 	if !r.p.Execute {
 		os.RemoveAll(r.dir)
 	}
+}
+
+// start starts the process, once that of another run is gone unless that is nil.
+func (r *run) start(after *run) (err error) {
+	c := Command{ID: r.ID, Place: r.place, Env: []string{wire.EnvVersion + "=" + r.Version}}
+	if after != nil {
+		c.After = after.talk.Process
+	}
+	r.talk, err = r.p.startTalk(r.model, c)
+	return err
 }
 
 // mayBegin waits until it is known whether the run may begin.

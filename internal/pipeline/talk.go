@@ -29,21 +29,15 @@ type talk struct {
 	last    *wire.Event // an end that close has found: the model said it before it could be asked
 }
 
-// startTalk starts a process of m at a place, once another is gone unless that is nil. What is said begins with hello.
-func (p *Pipeline) startTalk(m *model, runID string, place Place, after *talk) (*talk, error) {
-	c := Command{
-		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
-		Env:   []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
-		Place: place,
-	}
-	if after != nil {
-		c.After = after.Process
-	}
+// startTalk starts a process of m, with what c has besides. What is said begins with hello.
+func (p *Pipeline) startTalk(m *model, c Command) (*talk, error) {
+	c.Path, c.Args, c.Dir = m.program.Path, m.program.Args, p.Project.Dir
+	c.Env = append(c.Env, fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD="+p.Project.Dir)
 	process, err := p.Executor.Start(c)
 	if err != nil {
 		return nil, err
 	}
-	t := &talk{Process: process, path: m.program.Path, place: place}
+	t := &talk{Process: process, path: m.program.Path, place: c.Place}
 	t.Session = plugin.NewSession(process.Commands(), &listener{Reader: process.Events(), pulse: &t.pulse})
 	t.Warn = func(text string) { p.log("warn", m.name+": "+text) }
 	t.Log = func(level, text string) { t.printed.log(level, outputs.CleanLines(text)) }

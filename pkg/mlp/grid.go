@@ -31,32 +31,49 @@ func (vs *Versions) Grid(prefix string, axes ...Axis) {
 		if prefix == "" {
 			prefix = "grid"
 		}
-		vs.add(vs.withDefaults(Version{Name: prefix}), "Grid: "+err.Error())
+		if v := (Version{Name: prefix}); vs.counts(v) {
+			vs.add(vs.withDefaults(v), "Grid: "+err.Error())
+		}
 		return
 	}
 	suffixes := map[string]bool{}
 	for _, c := range vs.added {
 		suffixes[strings.ToLower(c.ModelDirSuffix)] = true
 	}
+	for _, suffix := range vs.passed {
+		suffixes[strings.ToLower(suffix)] = true
+	}
+	parts := make([][]string, len(axes)) // of names
+	for i, axis := range axes {
+		for _, value := range axis.Values {
+			parts[i] = append(parts[i], axis.Param+"="+valueText(value))
+		}
+	}
 	for n := range total {
-		v := vs.withDefaults(Version{})
 		var name []string
 		if prefix != "" {
 			name = append(name, prefix)
 		}
+		at := make([]int, len(axes)) // of the values
+		for i, rest := len(axes)-1, n; i >= 0; i-- {
+			at[i] = rest % len(axes[i].Values)
+			rest /= len(axes[i].Values)
+		}
+		for i := range axes {
+			name = append(name, parts[i][at[i]])
+		}
+		v := Version{Name: strings.Join(name, "-")}
+		v.ModelDirSuffix = suffixOf(v.Name, suffixes)
+		if !vs.counts(v) {
+			continue
+		}
+		v = vs.withDefaults(v)
 		var problem string
-		rest, block := n, total
-		for _, axis := range axes {
-			block /= len(axis.Values)
-			value := axis.Values[rest/block]
-			rest %= block
-			name = append(name, axis.Param+"="+valueText(value))
-			if err := v.set(axis.Param, value); err != nil && problem == "" {
+		for i, axis := range axes {
+			if err := v.set(axis.Param, axis.Values[at[i]]); err != nil && problem == "" {
 				problem = err.Error()
 			}
 		}
-		v.Name = strings.Join(name, "-")
-		v.ModelDirSuffix = suffixOf(v.Name, suffixes)
 		vs.add(v, problem)
 	}
 }

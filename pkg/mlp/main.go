@@ -46,6 +46,9 @@ type connection struct {
 // host is nil in a program that was started by hand.
 var host *connection
 
+// only is the name of the version that this process will be asked to run. It is empty in one that is asked for others too.
+var only string
+
 // The pipeline is greeted before main does anything that may take long, and its descriptors are kept from the children
 // of the model: one that holds them would hide that the model has ended.
 func init() {
@@ -53,6 +56,8 @@ func init() {
 		return
 	}
 	os.Unsetenv(wire.EnvProtocol)
+	only = os.Getenv(wire.EnvVersion)
+	os.Unsetenv(wire.EnvVersion)
 	if !isPipe(wire.CommandFD) || !isPipe(wire.EventFD) {
 		return
 	}

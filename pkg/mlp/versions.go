@@ -45,7 +45,9 @@ type Version struct {
 // when the pipeline asks for the list: before anything is trained. The others run.
 type Versions struct {
 	defaults Version
+	count    int // of those that were added
 	added    []candidate
+	passed   []string // suffixes of those that were passed over
 }
 
 // A candidate is a version that was added.
@@ -59,11 +61,28 @@ type candidate struct {
 func NewVersions(defaults Version) *Versions { return &Versions{defaults: defaults} }
 
 // Add adds a version.
-func (vs *Versions) Add(v Version) { vs.add(vs.withDefaults(v), "") }
+func (vs *Versions) Add(v Version) {
+	if vs.counts(v) {
+		vs.add(vs.withDefaults(v), "")
+	}
+}
+
+// counts counts a version that is about to be added, and reports whether this process needs it: the process of each of very many
+// must not pay for all.
+func (vs *Versions) counts(v Version) bool {
+	vs.count++
+	if only == "" || v.Name == only {
+		return true
+	}
+	if suffix := cmp.Or(v.ModelDirSuffix, vs.defaults.ModelDirSuffix); suffix != "" {
+		vs.passed = append(vs.passed, suffix)
+	}
+	return false
+}
 
 func (vs *Versions) add(v Version, problem string) {
 	if v.Order == 0 {
-		v.Order = len(vs.added) + 1
+		v.Order = vs.count
 	}
 	vs.added = append(vs.added, candidate{Version: v, problem: problem})
 }
@@ -161,8 +180,7 @@ func (c *candidate) event() wire.Event {
 	return wire.Event{Type: wire.VersionInfo, Version: v, Error: cutText(c.problem)}
 }
 
-// find returns the version called name, or why it cannot be executed. It does not look at the others: a process that
-// executes one version of very many must not pay for all.
+// find returns the version called name, or why it cannot be executed. It does not look at the others.
 func (vs *Versions) find(name string) (Version, error) {
 	if vs != nil {
 		for i := range vs.added {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -231,5 +232,39 @@ func TestGridWithoutDefaultParams(t *testing.T) {
 		if c.problem != "" || len(c.Params) != 1 {
 			t.Errorf("%s: problem %q, params %v", c.Name, c.problem, c.Params)
 		}
+	}
+}
+
+// A process that runs one version finds it as it is in the list of all.
+func TestOnlyOneVersion(t *testing.T) {
+	make := func() *Versions {
+		vs := NewVersions(Version{DataLoader: &noData{}, BatchSize: 1, Epochs: 1, Params: Params{"depth": 1}})
+		vs.Add(Version{Name: "a"})
+		vs.Add(Version{Name: "suffix", ModelDirSuffix: "g-X=1"})
+		vs.Add(Version{Name: "a", BatchSize: 2})
+		vs.Grid("g", Axis{"x", []any{1, "A/B", "a b"}}, Axis{"learning_rate", []any{0, 0.1}})
+		vs.Add(Version{Name: "ordered", Order: 3, Epochs: 7})
+		vs.Grid("g", Axis{"X", []any{1, 2}}, Axis{"batch_size", []any{1.5, 4}})
+		vs.Grid("broken")
+		vs.Add(Version{Name: "last"})
+		return vs
+	}
+	all := make()
+	if len(all.added) != 16 {
+		t.Fatalf("%d versions", len(all.added))
+	}
+	defer func() { only = "" }()
+	for _, c := range all.added {
+		want, wantErr := all.find(c.Name)
+		only = c.Name
+		one := make()
+		if len(one.added) > 2 { // a is there twice
+			t.Errorf("%s: %d versions were made", c.Name, len(one.added))
+		}
+		got, err := one.find(c.Name)
+		if !reflect.DeepEqual(got, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("%s: %+v, %v; want %+v, %v", c.Name, got, err, want, wantErr)
+		}
+		only = ""
 	}
 }

@@ -13,6 +13,9 @@ const (
 	Protocol = 1
 	// EnvProtocol is set to the pipeline's Protocol in the environment of a model. A program without it was started by hand.
 	EnvProtocol = "MLPIPELINE_PROTOCOL"
+	// EnvVersion is set, in a process that is started to run a version, to the name of that: it will be asked for no other, and
+	// need not make them.
+	EnvVersion = "MLPIPELINE_VERSION"
 	// EnvRun names the process tree that a process belongs to. It is left in place for the children of a model, so that
 	// those that it leaves behind can be found.
 	EnvRun = "MLPIPELINE_RUN"

@@ -393,11 +393,3 @@ func TestSendRefusesWhatIsNoJSON(t *testing.T) {
 		t.Errorf("%v, %q", err, b.String())
 	}
 }
-
-func BenchmarkSend(b *testing.B) {
-	w := NewWriter(io.Discard)
-	b.ReportAllocs()
-	for range b.N {
-		w.Send(Event{Type: Phase, Phase: PhaseTrain, Total: 1000, TrainSamples: 60000, TestSamples: 10000})
-	}
-}
