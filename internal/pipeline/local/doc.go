@@ -4,7 +4,8 @@
 //
 // Models are not children of the pipeline but of its guardian: the same program, started once under another name, in a
 // session of its own. The two are joined by a socket whose other end only the pipeline holds. The pipeline sends what to
-// start, with the descriptors for it, and what to signal; the guardian answers with how each process ended.
+// start, with the descriptors for it, at once or after another process, and what to signal; the guardian answers with how
+// each process ended, or why it could not be started.
 //
 // When the pipeline is gone, however it went, the guardian reads the end of the socket, kills everything that it started and
 // exits. On Linux it is the subreaper of what it starts: a process that a model leaves behind becomes its child, in

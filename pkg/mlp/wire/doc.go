@@ -13,7 +13,9 @@
 //
 // # Order
 //
-//	model     hello
+// A process that is started to run a version has its name in MLPIPELINE_VERSION.
+//
+//	model     hello                                     a command may have been sent before
 //	pipeline  list                                      may be left out
 //	model     version*  listed
 //	pipeline  trained                                   may be left out, may come again
