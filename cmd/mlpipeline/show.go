@@ -86,7 +86,7 @@ func showJSON(app *app, folder outputs.Folder, run *runs.Run) error {
 	if text, err := folder.RunText(run.ID); err == nil && run.ID != "" {
 		var compact bytes.Buffer
 		if json.Compact(&compact, text) == nil {
-			record = outputs.AppendJSON(nil, compact.String())
+			record = outputs.AppendJSON(nil, compact.Bytes())
 		}
 	}
 	line = append(append(line[:len(line)-1], `,"run":`...), record...)

@@ -135,7 +135,7 @@ func TestALineLongerThanAnyIsPassedOver(t *testing.T) {
 		t.Errorf("ReadHistory: %v, %q, %v", h.Versions("m"), h.Warnings, err)
 	}
 	var read []string
-	warnings, err := f.ReadEntries(func(_ string, e *Entry) { read = append(read, e.Version) })
+	warnings, err := f.ReadEntries(func(_ string, e *Entry) { read = append(read, string(e.Version)) })
 	if err != nil || strings.Join(read, " ") != "before after" || len(warnings) != 1 || warnings[0] != warning {
 		t.Errorf("ReadEntries: %q, %q, %v", read, warnings, err)
 	}
@@ -208,8 +208,16 @@ func FuzzBlocks(f *testing.F) {
 				want.WriteByte('\n')
 			}
 		}
-		err := inBlocks(bytes.NewReader(text), most, func(to *[]byte, text []byte) { *to = append((*to)[:0], text...) }, func(b *[]byte) error {
-			got.Write(*b)
+		type block struct {
+			at   int64
+			text []byte
+		}
+		scan := func(b *block, at int64, text []byte) { b.at, b.text = at, append(b.text[:0], text...) }
+		err := inBlocks(bytes.NewReader(text), most, scan, func(b *block) error {
+			if !bytes.HasPrefix(text[b.at:], b.text) {
+				t.Fatalf("a block of %d bytes does not stand at %d", len(b.text), b.at)
+			}
+			got.Write(b.text)
 			return nil
 		})
 		if err != nil {

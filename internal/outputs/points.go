@@ -49,7 +49,7 @@ func readPoints(r io.Reader, each func(name string, step int64, value float64, t
 	})
 }
 
-func scanPoints(s *pointScanner, text []byte) {
+func scanPoints(s *pointScanner, _ int64, text []byte) {
 	s.points = s.points[:0]
 	s.scanAll(text, func() { s.points = append(s.points, s.Point) })
 }
@@ -108,7 +108,7 @@ func lineAfter(file io.ReaderAt, from int64) int64 {
 func readPart(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
 	var s pointScanner
 	free := make(chan *lineBlock[struct{}], 1)
-	return readBlocks(r, longestPoint, free, func(b *lineBlock[struct{}], text []byte) bool {
+	return readBlocks(r, longestPoint, free, func(b *lineBlock[struct{}], _ int64, text []byte) bool {
 		s.scanAll(text, func() { each(s.Name, s.Step, s.Value, s.Time) })
 		free <- b
 		return true

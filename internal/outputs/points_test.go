@@ -28,7 +28,7 @@ func FuzzFloat(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		v, rest, ok := cutFloat([]byte(s))
-		c := cursor{s: s}
+		c := cursor{s: []byte(s)}
 		valid := c.number() && (c.i == len(s) || s[c.i] < '0' || s[c.i] > '9') // 01
 		want, err := strconv.ParseFloat(s[:c.i], 64)
 		if ok != (valid && err == nil) || ok && (!sameFloat(v, want) || string(rest) != s[c.i:]) {

@@ -105,15 +105,16 @@ func recovered(t *testing.T, f Folder, what string) map[string]int {
 	}
 	ends, began := map[string]string{}, map[string]bool{}
 	warnings, err := f.ReadEntries(func(_ string, e *Entry) {
+		run := string(e.Run)
 		switch e.Event {
 		case Started:
-			began[e.Run] = true
+			began[run] = true
 		case Finished, Failed, Interrupted:
-			if ends[e.Run] != "" {
-				t.Errorf("%s: run %s has two ends", what, e.Run)
+			if ends[run] != "" {
+				t.Errorf("%s: run %s has two ends", what, run)
 			}
-			ends[e.Run] = e.Event
-			if e.Event == Finished && (e.Results == "" || e.Step != 8 || e.Seconds != 30) || e.Event != Finished && (e.Cause == "" || len(e.Cause) > 2100) || e.Params == "" && !began[e.Run] {
+			ends[run] = e.Event
+			if e.Event == Finished && (len(e.Values) == 0 || e.Step != 8 || e.Seconds != 30) || e.Event != Finished && (len(e.Cause) == 0 || len(e.Cause) > 2100) || len(e.Params) == 0 && !began[run] {
 				t.Errorf("%s: %+v", what, e)
 			}
 		}

@@ -422,12 +422,7 @@ func TestFormat1IsStillRead(t *testing.T) {
 
 func TestHeadline(t *testing.T) {
 	run := func(metrics ...string) *Run {
-		var parts []string
-		for _, m := range metrics {
-			set, name, _ := strings.Cut(m, ".")
-			parts = append(parts, fmt.Sprintf("%q:{%q:1}", set, name))
-		}
-		return &Run{results: "{" + strings.Join(parts, ",") + "}"}
+		return &Run{metrics: metrics, values: make([]float64, len(metrics))}
 	}
 	for _, c := range []struct {
 		runs []*Run
