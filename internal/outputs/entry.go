@@ -129,6 +129,7 @@ func (s *scanner) scan(at int64, text []byte, head bool) {
 		for len(line) > 0 && line[len(line)-1] == '\r' {
 			line = line[:len(line)-1]
 		}
+		s.entries[i] = Entry{}
 		e := &s.entries[i]
 		if !s.entry(line, e, head) {
 			*e = Entry{}
@@ -172,9 +173,8 @@ const (
 )
 
 // fields is entry for lines without white space between values, without fields that occur twice, and whose fields have the kind
-// that they should have. It reports false for every other line, one that is no JSON among them.
+// that they should have. It reports false for every other line, one that is no JSON among them. The Entry is empty before.
 func (s *scanner) fields(line []byte, e *Entry, head bool) bool {
-	*e = Entry{}
 	c := cursor{s: line}
 	if !c.take('{') {
 		return false

@@ -40,7 +40,7 @@ func Read(folder outputs.Folder) (*Index, error) {
 	var hosts []*reading
 	warnings, err := folder.ReadEntries(func(host string, e *outputs.Entry) {
 		if len(hosts) == 0 || hosts[len(hosts)-1].host != host {
-			hosts = append(hosts, &reading{x: x, folder: folder, host: host, open: map[string]*Run{}, names: map[string]string{}})
+			hosts = append(hosts, &reading{x: x, folder: &folder, host: host, open: map[string]*Run{}, names: map[string]string{}})
 		}
 		hosts[len(hosts)-1].add(e)
 	})
@@ -62,13 +62,15 @@ func Compare(a, b *Run) int { return cmp.Compare(a.at, b.at) }
 // A reading is one journal that is being read.
 type reading struct {
 	x      *Index
-	folder outputs.Folder
+	folder *outputs.Folder
 	host   string
 	last   *Execution      // nil before the first line that an execution begins with
 	open   map[string]*Run // those that have started and not ended, by ID
 	room   []Run           // for those to come
 	names  map[string]string
 	git    []byte // of the last run that has one
+	params slab[byte]
+	values slab[float64]
 
 	// In milliseconds since 1970: the latest time that the journal has told of, and the earliest at which what comes now can have
 	// been, because that was before it.
@@ -137,13 +139,13 @@ func (h *reading) add(e *outputs.Entry) {
 		delete(h.open, r.ID)
 		h.told(e.Time)
 		r.Status, r.Ended, r.Seconds, r.Step, r.Error = e.Event, e.Time, e.Seconds, e.Step, string(e.Cause)
-		r.Code, r.metrics, r.values = h.shared(e.Code), e.Names, slices.Clone(e.Values)
+		r.Code, r.metrics, r.values = h.shared(e.Code), e.Names, h.values.keep(e.Values)
 		if !bytes.Equal(h.git, e.Git) {
 			h.git = bytes.Clone(e.Git)
 		}
 		r.git = h.git
 		if len(e.Params) > 0 { // edited since it started
-			r.params = bytes.Clone(e.Params)
+			r.params = h.params.keep(e.Params)
 		}
 	}
 }
@@ -153,13 +155,14 @@ func (h *reading) run(e *outputs.Entry) *Run {
 	if len(h.room) == 0 {
 		h.room = make([]Run, 256)
 	}
-	r := &h.room[0]
-	h.room = h.room[1:]
-	*r = Run{
+	// Not through a pointer, which is looked at first: that costs memory that has never been used a second page fault.
+	h.room[0] = Run{
 		ID: string(e.Run), Model: h.shared(e.Model), Version: string(e.Version), Host: h.host, Dir: h.shared(e.Dir), Resumes: string(e.Resumes),
-		Code: h.shared(e.Code), folder: h.folder, params: bytes.Clone(e.Params), order: e.Order, ordered: len(e.Params) > 0,
+		Code: h.shared(e.Code), folder: h.folder, params: h.params.keep(e.Params), order: e.Order, ordered: len(e.Params) > 0,
 		early: len(e.Params) == 0 && h.last == nil,
 	}
+	r := &h.room[0]
+	h.room = h.room[1:]
 	h.x.Runs = append(h.x.Runs, r)
 	if h.last != nil {
 		h.last.Runs = append(h.last.Runs, r)
@@ -175,6 +178,20 @@ func (h *reading) shared(text []byte) string {
 		h.names[s] = s
 	}
 	return s
+}
+
+// A slab holds slices that are kept for long, many in one piece of memory.
+type slab[T any] []T
+
+// keep returns a copy of from.
+func (s *slab[T]) keep(from []T) []T {
+	const piece = 8 << 10
+	if cap(*s)-len(*s) < len(from) {
+		*s = make([]T, 0, max(piece, len(from)))
+	}
+	start := len(*s)
+	*s = append(*s, from...)
+	return (*s)[start:len(*s):len(*s)]
 }
 
 // closeAll sets what has become of runs that nothing more will be told of.

@@ -45,7 +45,7 @@ type Run struct {
 	Code    string    // fingerprint of the model's code
 
 	at      int64 // when it started, as far as the order of runs is concerned; see Index
-	folder  outputs.Folder
+	folder  *outputs.Folder
 	early   bool   // its journal has neither parameters nor the state of the repository
 	params  []byte // JSON objects
 	git     []byte
