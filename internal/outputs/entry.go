@@ -54,18 +54,25 @@ func (f Folder) ReadEntries(each func(host string, e *Entry)) (warnings []string
 // hostOf is whose journal the file at path is.
 func hostOf(path string) string { return strings.TrimPrefix(filepath.Base(path), historyPrefix) }
 
-// readJournal is ReadEntries for one journal, of which it has read size bytes. Of its lines it may take the head only.
-func readJournal(path string, head bool, each func(e *Entry)) (size int64, warnings []string, err error) {
+// A seenFile is a journal that has been read.
+type seenFile struct {
+	path   string
+	size   int64
+	copied bool // it is not that of its host: it is left out
+}
+
+// readJournal is ReadEntries for one journal, of which it may take the head of lines only.
+func readJournal(path string, head bool, each func(e *Entry)) (seen seenFile, warnings []string, err error) {
+	seen.path = path
 	file, err := open(path)
 	if err != nil {
-		return 0, nil, fmt.Errorf("read history: %w", err)
+		return seen, nil, fmt.Errorf("read history: %w", err)
 	}
 	defer file.Close()
 	host := hostOf(path)
 	number := 0
 	bad := badLines{path: path}
-	enough := errors.New("it need not be read on")
-	var newer error
+	errCopy := errors.New("it is a copy")
 	scan := func(s *scanner, at int64, text []byte) { s.scan(at, text, head) }
 	take := func(s *scanner) error {
 		for i := range s.entries {
@@ -75,10 +82,9 @@ func readJournal(path string, head bool, each func(e *Entry)) (size int64, warni
 			case number == 1 && len(e.Host) > 0 && string(e.Host) != host:
 				// A copy that somebody made, or a folder that is synchronised, is no journal of its own.
 				warnings = append(warnings, copyOfHistory(path, string(e.Host), host))
-				return enough
+				return errCopy
 			case e.Format > JournalFormat:
-				newer = newerFormat(path, number, int(e.Format))
-				return enough
+				return newerFormat(path, number, int(e.Format))
 			case e.Event == "":
 				warnings = bad.add(warnings, number)
 			case e.Event != Opened:
@@ -98,17 +104,17 @@ func readJournal(path string, head bool, each func(e *Entry)) (size int64, warni
 		err = inBlocks(file, maxEvent, scan, take)
 	}
 	switch {
-	case newer != nil:
-		return 0, nil, newer
-	case err == enough:
-		size, err = file.Seek(0, io.SeekEnd)
+	case err == errCopy:
+		seen.copied = true
+		seen.size, err = file.Seek(0, io.SeekEnd)
 	case err == nil:
-		size, err = file.Seek(0, io.SeekCurrent)
+		seen.size, err = file.Seek(0, io.SeekCurrent)
 	}
-	if err != nil {
-		return 0, nil, fmt.Errorf("read history: %w", err)
+	var newer *NewerError
+	if err != nil && !errors.As(err, &newer) {
+		err = fmt.Errorf("read history: %w", err)
 	}
-	return size, bad.end(warnings), nil
+	return seen, bad.end(warnings), err
 }
 
 // A scanner takes entries from the lines of a journal.

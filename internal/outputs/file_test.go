@@ -46,9 +46,9 @@ func TestNothingIsWrittenThroughWhatLiesInTheWay(t *testing.T) {
 			write func(f Folder) error
 		}{
 			{".lock-h", func(f Folder) error { _, err := f.Lock("me"); return err }},
-			{"log-h", func(f Folder) error { _, err := f.OpenRecorder(); return err }},
-			{"history-h", func(f Folder) error { _, err := f.OpenRecorder(); return err }},
-			{"output-h", func(f Folder) error { _, err := f.OpenRecorder(); return err }},
+			{"log-h", func(f Folder) error { _, err := f.OpenRecorder(nil); return err }},
+			{"history-h", func(f Folder) error { _, err := f.OpenRecorder(nil); return err }},
+			{"output-h", func(f Folder) error { _, err := f.OpenRecorder(nil); return err }},
 			{"output-h", func(f Folder) error { _, _, err := f.appendBlock(Run{}); return err }},
 			{"status-h.new", func(f Folder) error { return f.WriteStatus(Status{Host: "h"}) }},
 			{"runs/r/run.json", func(f Folder) error { _, err := f.Record(Run{ID: "r"}); return err }},

@@ -39,8 +39,7 @@ type History struct {
 
 	last  map[string]map[string]*Past // by model and version
 	room  []Past                      // for those to come
-	files []string
-	sizes []int64 // how much of each was read
+	files []seenFile
 
 	now            *Past // of the version that was told of last:
 	model, version []byte
@@ -79,12 +78,28 @@ func (f Folder) Outdated(h *History) bool {
 		if file == f.HistoryFile() {
 			continue
 		}
-		i := slices.Index(h.files, file)
-		if info, err := os.Stat(file); err == nil && (i < 0 || info.Size() != h.sizes[i]) {
+		if info, err := os.Stat(file); err == nil && info.Size() != h.seen(file).size {
 			return true
 		}
 	}
 	return false
+}
+
+// seen is what has been read of a journal.
+func (h *History) seen(path string) seenFile {
+	if i := slices.IndexFunc(h.files, func(s seenFile) bool { return s.path == path }); i >= 0 {
+		return h.files[i]
+	}
+	return seenFile{}
+}
+
+// Has reports whether h tells of all that is in j.
+func (h *History) Has(j *Journal) bool { return h.has(j.file.Name(), j.Size()) }
+
+// has is Has for the journal at path when it has a size.
+func (h *History) has(path string, size int64) bool {
+	seen := h.seen(path)
+	return !seen.copied && seen.size == size
 }
 
 // Last returns the last that is known of a version.
@@ -170,12 +185,12 @@ func (f Folder) Lately(each func(Event)) {
 // read reads one journal.
 func (h *History) read(path string) error {
 	from := &origin{hostOf(path), path}
-	size, warnings, err := readJournal(path, true, func(e *Entry) {
+	seen, warnings, err := readJournal(path, true, func(e *Entry) {
 		if e.tellsOfVersion() {
 			h.add(e, Past{e.Event, hash(e.Parameters), hash(e.Code), from, e.Time.UnixMilli(), e.at})
 		}
 	})
-	h.files, h.sizes, h.Warnings = append(h.files, path), append(h.sizes, size), append(h.Warnings, warnings...)
+	h.files, h.Warnings = append(h.files, seen), append(h.Warnings, warnings...)
 	return err
 }
 

@@ -15,7 +15,7 @@ import (
 
 func openRecorder(t *testing.T, f Folder) *Recorder {
 	t.Helper()
-	r, err := f.OpenRecorder()
+	r, err := f.OpenRecorder(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func do(t *testing.T, n int) Folder {
 // recovered checks that every run has one end, that is the same everywhere, and returns how many ends of each kind there are.
 func recovered(t *testing.T, f Folder, what string) map[string]int {
 	t.Helper()
-	r, err := f.OpenRecorder()
+	r, err := f.OpenRecorder(nil)
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -368,7 +368,7 @@ func BenchmarkRecoverNothing(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		r, err := f.OpenRecorder()
+		r, err := f.OpenRecorder(nil)
 		if err != nil || r.AfterKill {
 			b.Fatal(err)
 		}
