@@ -103,8 +103,8 @@ func (f Folder) openJournal(known *History) (j *Journal, torn string, err error)
 	if err != nil {
 		return nil, "", fmt.Errorf("open history: %w", err)
 	}
-	// ReadHistory looks at the format of all lines, but for a last one that has no newline.
-	if end, err := lastLine(file, info.Size()); err != nil || end < info.Size() || known == nil || !known.has(path, end) {
+	// ReadHistory looks at the format of all lines, but for a last one that has no newline: then it has read more than them.
+	if end, err := lastLine(file, info.Size()); err != nil || known == nil || !known.has(path, end) {
 		if err := checkJournal(path, io.NewSectionReader(file, 0, 1<<62)); err != nil {
 			return nil, "", err
 		}
