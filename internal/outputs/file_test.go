@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // odd puts what is no ordinary file in the place of one, by what it is. Links lead to kept, and to nothing.
@@ -107,7 +109,7 @@ func TestReadersPassOverWhatIsNoOrdinaryFile(t *testing.T) {
 		if f.LastStep("r") != 0 {
 			t.Errorf("%s is a metrics.jsonl", what)
 		}
-		_ = f.Metrics("r", func(string, int64, float64, int64) { t.Errorf("%s has metrics", what) })
+		_ = f.Metrics("r", func(*wire.Point) { t.Errorf("%s has metrics", what) })
 	}
 }
 

@@ -88,9 +88,7 @@ func TestFloats(t *testing.T) {
 
 func points(t *testing.T, f Folder, run string) (got []wire.Point) {
 	t.Helper()
-	err := f.Metrics(run, func(name string, step int64, value float64, time int64) {
-		got = append(got, wire.Point{Name: name, Step: step, Value: value, Time: time})
-	})
+	err := f.Metrics(run, func(p *wire.Point) { got = append(got, *p) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,9 +136,9 @@ func TestPointsOfVeryManyNames(t *testing.T) {
 		text = append(wire.AppendPoint(text, point("often", int64(i), 1, 1)), '\n')
 	}
 	i := 0
-	err := readPoints(bytes.NewReader(text), func(name string, step int64, _ float64, _ int64) {
-		if want := []string{strconv.Itoa(i / 2), "often"}[i%2]; name != want || step != int64(i/2) {
-			t.Fatalf("point %d: %s %d, not %s", i, name, step, want)
+	err := readPoints(bytes.NewReader(text), func(p *wire.Point) {
+		if want := []string{strconv.Itoa(i / 2), "often"}[i%2]; p.Name != want || p.Step != int64(i/2) {
+			t.Fatalf("point %d: %s %d, not %s", i, p.Name, p.Step, want)
 		}
 		i++
 	})
@@ -161,7 +159,7 @@ func BenchmarkPoints(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		got := 0
-		if err := readPoints(bytes.NewReader(text), func(string, int64, float64, int64) { got++ }); err != nil || got != n {
+		if err := readPoints(bytes.NewReader(text), func(*wire.Point) { got++ }); err != nil || got != n {
 			b.Fatal(got, err)
 		}
 	}
@@ -186,8 +184,8 @@ func TestParts(t *testing.T) {
 		}
 		for _, parts := range []int{1, 2, 3, 7, 100, 5000} {
 			steps := make([][]int64, parts)
-			err := f.MetricsParts("r", parts, func(part int) func(string, int64, float64, int64) {
-				return func(_ string, step int64, _ float64, _ int64) { steps[part] = append(steps[part], step) }
+			err := f.MetricsParts("r", parts, func(part int) func(*wire.Point) {
+				return func(p *wire.Point) { steps[part] = append(steps[part], p.Step) }
 			})
 			if err != nil {
 				t.Fatal(err)
