@@ -66,11 +66,33 @@ func FuzzWhole(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		fast := pointScanner{names: map[string]string{}, recent: []lineName{named("loss"), named("a")}}
 		slow := pointScanner{names: map[string]string{}}
-		n := fast.scanWhole(append(append(line[:len(line):len(line)], '\n'), make([]byte, 200)...))
+		text := append(line[:len(line):len(line)], '\n')
+		n := fast.scanWhole(text)
 		if n > 0 && (n > len(line)+1 || !slow.decode(line[:n-1]) || fast.Name != slow.Name || fast.Step != slow.Step || !sameFloat(fast.Value, slow.Value) || fast.Time != slow.Time) {
 			t.Errorf("%q: %d %+v, not %+v", line, n, fast.Point, slow.Point)
 		}
+		// What was before does not matter.
+		for _, length := range [][2]int{{1, 1}, {7, 13}, {18, 18}, {40, 40}} {
+			again := pointScanner{names: map[string]string{}, recent: fast.recent, stepDigits: length[0], timeDigits: length[1]}
+			if m := again.scanWhole(text); m != n || n > 0 && (again.Step != fast.Step || !sameFloat(again.Value, fast.Value) || again.Time != fast.Time) {
+				t.Errorf("%q after fields of %v digits: %d %+v, not %d %+v", line, length, m, again.Point, n, fast.Point)
+			}
+		}
 	})
+}
+
+// Points as training loops write them need no other scanner.
+func TestWhole(t *testing.T) {
+	s := pointScanner{recent: []lineName{named("loss")}}
+	for i, value := range []float64{0.5, 2.2809280037280684, -3, 0, 0.008414709848078965, 123.25, -0.0000123, 100000, 1} {
+		for _, step := range []int64{0, 9, 10, 123456789, 1e17} {
+			want := point("loss", step, value, 1795385931228+int64(i))
+			line := append(wire.AppendPoint(nil, want), '\n')
+			if n := s.scanWhole(line); n != len(line) || s.Point != want {
+				t.Errorf("%s: %d, %+v", line, n, s.Point)
+			}
+		}
+	}
 }
 
 func TestFloats(t *testing.T) {
