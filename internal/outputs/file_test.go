@@ -196,7 +196,7 @@ func FuzzBlocks(f *testing.F) {
 	f.Add([]byte("a\nbb\n\nccc"), uint32(2), uint32(1))
 	f.Add([]byte("xxxx"), uint32(1<<20), uint32(1<<20))
 	f.Fuzz(func(t *testing.T, part []byte, times, limit uint32) {
-		// Blocks are of half a megabyte: less than that is one.
+		// Less than blockSize is one block.
 		text := bytes.Repeat(part, int(times%2000)+1)
 		if len(text) > 4<<20 {
 			text = text[:4<<20]
