@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -60,4 +61,48 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkSort sorts 100,000 runs as ls does.
+func BenchmarkSort(b *testing.B) {
+	x, err := Read(many(b, 100_000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, by := range []string{"test.accuracy", "learning_rate", "took", "version"} {
+		b.Run(by, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Sort(slices.Clone(x.Runs), by, Measure{}, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkBest finds the best versions of ten models: among 100,000 runs that have been read, and in the journal as -r does at
+// its end.
+func BenchmarkBest(b *testing.B) {
+	f := many(b, 100_000)
+	x, err := Read(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if bests := Best(Measure{}, x.Runs, nil); len(bests) != 10 {
+				b.Fatal(len(bests))
+			}
+		}
+	})
+	b.Run("journal", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if bests, err := BestOf(f, Measure{}, 7); err != nil || len(bests) != 10 {
+				b.Fatal(len(bests), err)
+			}
+		}
+	})
 }
