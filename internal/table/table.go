@@ -89,17 +89,18 @@ func Total(widths []int) int {
 func (t *Table) Write(to io.Writer, widths []int) error {
 	// Very many rows are laid out by several goroutines, a part each, and written in their order.
 	const some = 500
-	parts := make(chan chan []byte, runtime.GOMAXPROCS(0))
-	var used sync.Pool
+	ahead := 2 * runtime.GOMAXPROCS(0)
+	parts := make(chan chan []byte, ahead)
+	free := make(chan []byte, ahead) // memory for parts
+	for range ahead {
+		free <- nil
+	}
 	go func() {
 		defer close(parts)
 		for from := 0; from == 0 || from < t.Rows(); from += some {
-			part := make(chan []byte, 1)
+			text, part := <-free, make(chan []byte, 1)
+			go func() { part <- t.appendRows(text[:0], widths, from, min(from+some, t.Rows())) }()
 			parts <- part
-			go func() {
-				text, _ := used.Get().([]byte)
-				part <- t.appendRows(text[:0], widths, from, min(from+some, t.Rows()))
-			}()
 		}
 	}()
 	var err error
@@ -108,7 +109,7 @@ func (t *Table) Write(to io.Writer, widths []int) error {
 		if err == nil {
 			_, err = to.Write(text)
 		}
-		used.Put(text)
+		free <- text
 	}
 	return err
 }
