@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// Every line that scanFields takes is one that encoding/json takes for the same.
+// Every line that fields takes is one that encoding/json takes for the same.
 func FuzzEntry(f *testing.F) {
 	for _, e := range allKinds() {
 		line, _ := json.Marshal(e)

@@ -33,7 +33,7 @@ const (
 const maxEvent = 32 << 20
 
 // An Event is one line of the journal. The fields that -u reads come first, always all of them and in this order, so that a
-// reader finds them without decoding JSON; see scanLine.
+// reader finds them without decoding JSON, and need not look further; see scanner.
 type Event struct {
 	Event      string `json:"event"`
 	Model      string `json:"model"`

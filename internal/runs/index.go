@@ -64,11 +64,11 @@ type reading struct {
 	x      *Index
 	folder *outputs.Folder
 	host   string
-	last   *Execution      // nil before the first line that an execution begins with
-	open   map[string]*Run // those that have started and not ended, by ID
-	room   []Run           // for those to come
-	names  map[string]string
-	git    []byte // of the last run that has one
+	last   *Execution        // nil before the first line that an execution begins with
+	open   map[string]*Run   // those that have started and not ended, by ID
+	room   []Run             // for those to come
+	names  map[string]string // those that runs share, by themselves
+	git    []byte            // of the last run that has one
 	params slab[byte]
 	values slab[float64]
 
@@ -174,6 +174,9 @@ func (h *reading) run(e *outputs.Entry) *Run {
 func (h *reading) shared(text []byte) string {
 	s, ok := h.names[string(text)]
 	if !ok {
+		if len(h.names) == 1000 { // each has its own
+			clear(h.names)
+		}
 		s = string(text)
 		h.names[s] = s
 	}

@@ -89,7 +89,7 @@ func (r *Run) Param(param string) (value Value, ok bool) {
 }
 
 func (r *Run) rawParams() []byte {
-	if r.params == nil && r.early {
+	if len(r.params) == 0 && r.early {
 		var compact bytes.Buffer
 		if json.Compact(&compact, r.recorded().Parameters) == nil {
 			r.params = compact.Bytes()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -439,5 +440,24 @@ func TestHeadline(t *testing.T) {
 		if got := Headline(c.runs); got != c.want {
 			t.Errorf("%q, not %q", got, c.want)
 		}
+	}
+}
+
+// What is kept of a run is its own, however many are read.
+func TestVeryManyRuns(t *testing.T) {
+	const n = 5000
+	x, err := Read(many(t, n))
+	if err != nil || len(x.Runs) != n {
+		t.Fatalf("%d runs, %v", len(x.Runs), err)
+	}
+	for i, r := range x.Runs {
+		seed, _ := r.Param("seed")
+		accuracy, _ := r.Metric("test.accuracy")
+		if r.Name() != fmt.Sprintf("model_%d/version-%d", i%10, i) || seed != Value(strconv.Itoa(i)) || accuracy != float64(shuffled(i)) || r.Git().Branch != "main" {
+			t.Fatalf("run %d is %s with seed %s and accuracy %v", i, r.Name(), seed, accuracy)
+		}
+	}
+	if got, want := MetricNames(x.Runs), []string{"test.accuracy", "test.loss", "train.accuracy", "train.loss", "training.accuracy", "training.loss"}; !slices.Equal(got, want) {
+		t.Errorf("metrics %q", got)
 	}
 }
