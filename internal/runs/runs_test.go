@@ -453,7 +453,8 @@ func TestVeryManyRuns(t *testing.T) {
 	for i, r := range x.Runs {
 		seed, _ := r.Param("seed")
 		accuracy, _ := r.Metric("test.accuracy")
-		if r.Name() != fmt.Sprintf("model_%d/version-%d", i%10, i) || seed != Value(strconv.Itoa(i)) || accuracy != float64(shuffled(i)) || r.Git().Commit != fmt.Sprintf("%040x", i/1000) {
+		git := r.Git()
+		if r.Name() != fmt.Sprintf("model_%d/version-%d", i%10, i) || seed != Value(strconv.Itoa(i)) || accuracy != float64(shuffled(i)) || git == nil || git.Commit != fmt.Sprintf("%040x", i/1000) {
 			t.Fatalf("run %d is %s with seed %s and accuracy %v", i, r.Name(), seed, accuracy)
 		}
 	}
