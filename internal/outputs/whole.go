@@ -37,10 +37,26 @@ func (s *pointScanner) scanWhole(b []byte) int {
 			return 0
 		}
 	}
-	step, stepOK := wholeNumber(line, begin, stepEnd)
-	when, timeOK := wholeNumber(line, timeBegin, timeEnd)
-	value, valueOK := plainFloat(line, stepEnd+len(valueKey), timeBegin-len(timeKey))
-	if !stepOK || !timeOK || !valueOK || s.stepDigits > 18 || s.timeDigits > 18 {
+	value, ok := plainFloat(line, stepEnd+len(valueKey), timeBegin-len(timeKey))
+	if !ok || s.stepDigits > 18 || s.timeDigits > 18 {
+		return 0
+	}
+	var step, when uint64
+	if n := s.stepDigits; 1 < n && n <= 8 && line[begin] != '0' { // not in a call: it would take as long again
+		var odd uint64
+		step, odd = lastDigits(binary.LittleEndian.Uint64(line[stepEnd-8:]), n)
+		ok = odd == 0
+	} else {
+		step, ok = wholeNumber(line, begin, stepEnd)
+	}
+	if n := s.timeDigits; ok && 8 < n && n <= 16 && line[timeBegin] != '0' {
+		high, odd := lastDigits(binary.LittleEndian.Uint64(line[timeEnd-16:]), n-8)
+		low, oddLow := lastDigits(binary.LittleEndian.Uint64(line[timeEnd-8:]), 8)
+		when, ok = high*1e8+low, odd|oddLow == 0
+	} else if ok {
+		when, ok = wholeNumber(line, timeBegin, timeEnd)
+	}
+	if !ok {
 		return 0
 	}
 	s.Step, s.Value, s.Time = int64(step), value, int64(when)
@@ -82,21 +98,17 @@ func plainFloat(line []byte, from, to int) (v float64, ok bool) {
 	return v, ok && len(rest) == 0
 }
 
-// digits is the value of the digits in line from one place to another, right up to 19 of them, if there are no others.
+// digits is the value of the digits in line from one place to another, right up to 19 of them, if there are no others. What a
+// line with a point begins with is longer than what is looked at before them.
 func digits(line []byte, from, to int) (n uint64, ok bool) {
 	count := to - from
-	if to < 24 { // the first steps
-		n, length := cutDigits(line[from:to])
-		return n, length == count
-	}
-	last := (*[24]byte)(line[to-24:])
-	n, odd := lastDigits(binary.LittleEndian.Uint64(last[16:]), count)
+	n, odd := lastDigits(binary.LittleEndian.Uint64(line[to-8:]), count)
 	if count > 8 {
-		more, oddMore := lastDigits(binary.LittleEndian.Uint64(last[8:]), count-8)
+		more, oddMore := lastDigits(binary.LittleEndian.Uint64(line[to-16:]), count-8)
 		n, odd = n+more*1e8, odd|oddMore
 	}
 	if count > 16 {
-		more, oddMore := lastDigits(binary.LittleEndian.Uint64(last[:]), count-16)
+		more, oddMore := lastDigits(binary.LittleEndian.Uint64(line[to-24:]), count-16)
 		n, odd = n+more*1e16, odd|oddMore
 	}
 	return n, odd == 0 && count <= 24
