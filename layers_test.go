@@ -41,7 +41,7 @@ var rooms = map[string]struct {
 	"internal/pipeline/passport": {nil, "files with what passed; what that means for a plan is the loop's"},
 	"internal/pipeline/plugin":   {[]string{"pkg", "pkg/mlp/python", "pkg/mlp/wire"}, "from a name to a process that talks; it carries the SDK to build models with"},
 	"internal/pipeline/local":    {[]string{"internal/config", "internal/pipeline", "pkg/mlp/wire"}, "an executor; another is written without a look at it. How it divides the machine, mlp.config says"},
-	"internal/chart":             {[]string{"internal/outputs", "internal/runs"}, "curves of runs, drawn without a command line"},
+	"internal/chart":             {[]string{"internal/outputs", "internal/runs", "pkg/mlp/wire"}, "curves of runs, drawn without a command line; their points are those of the protocol"},
 	"internal/report":            {[]string{"internal/chart", "internal/outputs", "internal/runs", "pkg/mlp/wire"}, "a page about runs: it reads what others do, and writes HTML"},
 	"pkg":                        {nil, "holds the source of the SDK and nothing else"},
 	"pkg/mlp":                    {[]string{"pkg/mlp/wire"}, "what a model imports builds with an empty module cache and without the rest of the program"},

@@ -297,18 +297,15 @@ func (l *runList) table(chosen []string) *table.Table {
 func (l *runList) row(cells []string, r *runs.Run, chosen []string) {
 	id := r.ID[:min(l.id, len(r.ID))]
 	cells = append(cells, orDash(oneLine(id)), l.when(r.Started), tookText(r, l.now), r.Status, oneLine(r.Name()))
-	for range chosen {
-		cells = append(cells, "")
-	}
-	values := cells[firstChosen:]
-	r.Values(chosen, func(i int, v float64) { values[i] = runs.Short(v) })
-	for i, name := range chosen {
-		if value, ok := l.extra(r, name); ok {
-			values[i] = value
-		} else if values[i] == "" {
+	for _, name := range chosen {
+		cell, ok := l.extra(r, name)
+		if v, measured := r.Metric(name); measured && !ok {
+			cell = runs.Short(v)
+		} else if !ok {
 			value, _ := r.Param(name)
-			values[i] = orDash(oneLine(value.Short()))
+			cell = orDash(oneLine(value.Short()))
 		}
+		cells = append(cells, cell)
 	}
 	text := ""
 	if r.Error != "" {

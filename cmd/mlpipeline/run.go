@@ -71,33 +71,38 @@ func runPipeline(app *app, opts options) (err error) {
 		Program: programVersion,
 		User:    userName(),
 	}
+	var lock *outputs.Lock
 	if opts.run && !opts.dryRun {
-		lock, lerr := p.Folder.Lock(holder(p.User, p.Folder.Host))
-		if lerr != nil {
-			return unrecordable(lerr)
+		if lock, err = p.Folder.Lock(holder(p.User, p.Folder.Host)); err != nil {
+			return unrecordable(err)
 		}
 		defer lock.Close()
 		lock.Keep(p.Fail)
-		if !opts.noLog {
-			if p.Recorder, err = p.Folder.OpenRecorder(); err != nil {
-				return unrecordable(err)
-			}
-			p.Recorder.Held = lock
-			defer func() {
-				if cerr := p.Recorder.Close(); cerr != nil && (err == nil || err == statusError(exitFailed)) {
-					err = fmt.Errorf("results are recorded, but not all else: %w", cerr)
-				}
-			}()
-			if p.Recorder.AfterKill {
-				for _, left := range local.EndLeft(project.Dir, endPatience) {
-					p.Recorder.Recovered = append(p.Recorder.Recovered, fmt.Sprintf("process %d of a run whose pipeline was killed cannot be ended: %s", left.PID, left.Command))
-				}
-			}
-		}
 	}
 	if opts.run && opts.history {
 		if p.History, err = p.Folder.ReadHistory(); err != nil {
 			return err
+		}
+	}
+	if lock != nil && !opts.noLog {
+		if p.Recorder, err = p.Folder.OpenRecorder(p.History); err != nil {
+			return unrecordable(err)
+		}
+		p.Recorder.Held = lock
+		defer func() {
+			if cerr := p.Recorder.Close(); cerr != nil && (err == nil || err == statusError(exitFailed)) {
+				err = fmt.Errorf("results are recorded, but not all else: %w", cerr)
+			}
+		}()
+		if p.Recorder.AfterKill {
+			for _, left := range local.EndLeft(project.Dir, endPatience) {
+				p.Recorder.Recovered = append(p.Recorder.Recovered, fmt.Sprintf("process %d of a run whose pipeline was killed cannot be ended: %s", left.PID, left.Command))
+			}
+		}
+		if p.History != nil && !p.History.Has(p.Recorder.Journal) { // of what was killed the end has been written
+			if p.History, err = p.Folder.ReadHistory(); err != nil {
+				return err
+			}
 		}
 	}
 	screen := newScreen(app, opts, p.State)

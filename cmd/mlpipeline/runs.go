@@ -28,7 +28,7 @@ func openRuns(app *app, project string) (config.Project, outputs.Folder, *runs.I
 		return config.Project{}, outputs.Folder{}, nil, err
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // most of what is read stays
+		debug.SetGCPercent(800) // most of what is read stays
 	}
 	index, err := runs.Read(folder)
 	if err != nil {

@@ -86,7 +86,7 @@ func showJSON(app *app, folder outputs.Folder, run *runs.Run) error {
 	if text, err := folder.RunText(run.ID); err == nil && run.ID != "" {
 		var compact bytes.Buffer
 		if json.Compact(&compact, text) == nil {
-			record = outputs.AppendJSON(nil, compact.String())
+			record = outputs.AppendJSON(nil, compact.Bytes())
 		}
 	}
 	line = append(append(line[:len(line)-1], `,"run":`...), record...)
@@ -321,8 +321,8 @@ func (s *shown) metrics() (*table.Table, error) {
 	more := 0
 	var last *chart.Sparkline
 	var lastName string
-	err := s.folder.Metrics(s.run.ID, func(name string, _ int64, value float64, _ int64) {
-		if last == nil || name != lastName {
+	err := s.folder.Metrics(s.run.ID, func(p *wire.Point) {
+		if name := p.Name; last == nil || name != lastName {
 			l := lines[name]
 			if l == nil {
 				if len(lines) == maxShown {
@@ -335,7 +335,7 @@ func (s *shown) metrics() (*table.Table, error) {
 			}
 			last, lastName = l, name
 		}
-		last.Add(value)
+		last.Add(p.Value)
 	})
 	if err != nil {
 		return nil, err

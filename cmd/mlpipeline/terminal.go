@@ -47,7 +47,7 @@ func oneLine(text string) string { return strings.ReplaceAll(outputs.Clean(text)
 // jsonLine is a line of JSON, with escapes for what would steer a terminal.
 func jsonLine(value any) (string, error) {
 	text, err := json.Marshal(value)
-	return string(append(outputs.AppendJSON(nil, string(text)), '\n')), err
+	return string(append(outputs.AppendJSON(nil, text), '\n')), err
 }
 
 func orDash(s string) string {

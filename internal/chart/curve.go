@@ -70,15 +70,13 @@ func NewSampler(n int) *Sampler {
 
 // Add takes a point.
 func (s *Sampler) Add(step int64, value float64) {
-	i := uint64(step>>s.shift) - uint64(s.base)
+	n := step >> (s.shift & 63)
+	i := uint64(n) - uint64(s.base)
 	if !s.any || i >= uint64(len(s.stretches)) {
 		i = s.reach(step, value)
+		n = step >> s.shift
 	}
-	if n := step >> s.shift; n > s.highest {
-		s.highest = n
-	} else if n < s.lowest {
-		s.lowest = n
-	}
+	s.lowest, s.highest = min(s.lowest, n), max(s.highest, n)
 	if step >= s.last.Step {
 		s.last = Point{step, value}
 	}

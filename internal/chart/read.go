@@ -9,6 +9,7 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/internal/runs"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // Metrics are those of a run by step.
@@ -70,7 +71,7 @@ func (m *metrics) read(folder outputs.Folder, run string) error {
 		parts = int(min(info.Size()/enough+1, int64(runtime.GOMAXPROCS(0))))
 	}
 	read := make([]*metrics, parts)
-	err := folder.MetricsParts(run, parts, func(part int) func(string, int64, float64, int64) {
+	err := folder.MetricsParts(run, parts, func(part int) func(*wire.Point) {
 		read[part] = &metrics{only: m.only, points: m.points, end: m.end, of: map[string]*joined{}}
 		return read[part].add
 	})
@@ -98,8 +99,8 @@ func (m *metrics) read(folder outputs.Folder, run string) error {
 	return err
 }
 
-func (m *metrics) add(name string, step int64, value float64, _ int64) {
-	if m.last == nil || name != m.lastName {
+func (m *metrics) add(p *wire.Point) {
+	if name := p.Name; m.last == nil || name != m.lastName {
 		j := m.of[name]
 		if j == nil {
 			if len(m.of) == maxMetrics && name != m.only {
@@ -116,8 +117,8 @@ func (m *metrics) add(name string, step int64, value float64, _ int64) {
 		}
 		m.last, m.lastName = j, name
 	}
-	if j := m.last; j.sampler != nil && (step < j.end || j.end == math.MaxInt64) {
-		j.sampler.Add(step, value)
-		j.least = min(j.least, step)
+	if j := m.last; j.sampler != nil && (p.Step < j.end || j.end == math.MaxInt64) {
+		j.sampler.Add(p.Step, p.Value)
+		j.least = min(j.least, p.Step)
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"runtime"
 )
 
-// blockSize is about how much of a file is scanned at once.
-const blockSize = 512 << 10
+// blockSize is about how much of a file is scanned at once: few enough bytes to be still near the CPU that has read them.
+const blockSize = 128 << 10
 
 // inBlocks reads r in blocks of whole lines. Each is scanned into a T by one of several goroutines, and they are taken in
 // their order by the caller's. A T is used again for a later block; the text is valid while it is scanned. The last block may
 // end with a line that has no newline. Of lines longer than limit, or than a block where that is longer, only the newline is left.
-func inBlocks[T any](r io.Reader, limit int, scan func(to *T, text []byte), take func(*T) error) error {
+// scan is told where in r its text begins.
+func inBlocks[T any](r io.Reader, limit int, scan func(to *T, at int64, text []byte), take func(*T) error) error {
 	ahead := 2 * runtime.GOMAXPROCS(0)
 	blocks := make(chan *lineBlock[T], ahead)
 	free := make(chan *lineBlock[T], ahead+2)
@@ -21,11 +22,11 @@ func inBlocks[T any](r io.Reader, limit int, scan func(to *T, text []byte), take
 	var readErr error
 	go func() {
 		defer close(blocks)
-		readErr = readBlocks(r, limit, free, func(b *lineBlock[T], text []byte) bool {
+		readErr = readBlocks(r, limit, free, func(b *lineBlock[T], at int64, text []byte) bool {
 			b.scanned = make(chan struct{})
 			go func() {
 				defer close(b.scanned)
-				scan(&b.made, text)
+				scan(&b.made, at, text)
 			}()
 			select {
 			case blocks <- b:
@@ -64,9 +65,10 @@ type lineBlock[T any] struct {
 }
 
 // readBlocks sends what r has until send reports false. Blocks come from free, if there are any.
-func readBlocks[T any](r io.Reader, limit int, free <-chan *lineBlock[T], send func(b *lineBlock[T], text []byte) bool) error {
+func readBlocks[T any](r io.Reader, limit int, free <-chan *lineBlock[T], send func(b *lineBlock[T], at int64, text []byte) bool) error {
 	var rest []byte // of the last block: a line that is not whole
 	tooLong := false
+	var end int64 // of what has been read
 	for {
 		var b *lineBlock[T]
 		select {
@@ -93,22 +95,21 @@ func readBlocks[T any](r io.Reader, limit int, free <-chan *lineBlock[T], send f
 			if whole == held {
 				whole = 0
 			}
-			held += n
+			held, end = held+n, end+int64(n)
 		}
-		text := b.buffer[:held]
+		text, at := b.buffer[:held], end-int64(held)
 		if err == nil {
 			text = b.buffer[:whole]
 			rest = append(rest, b.buffer[whole:held]...)
 		}
 		if tooLong { // its end is left out too
-			end := bytes.IndexByte(text, '\n')
-			tooLong = end < 0
-			text = text[max(end, 0):]
-			if tooLong {
-				text = nil
+			newline := bytes.IndexByte(text, '\n')
+			if tooLong = newline < 0; tooLong {
+				newline = len(text)
 			}
+			text, at = text[newline:], at+int64(newline)
 		}
-		if !send(b, text) {
+		if !send(b, at, text) {
 			return nil
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

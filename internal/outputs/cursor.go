@@ -1,15 +1,17 @@
 package outputs
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
 // A cursor goes through compact JSON. Its methods report false, with the cursor anywhere, where it is not what they take.
 type cursor struct {
-	s string
+	s []byte
 	i int
 }
 
@@ -21,56 +23,73 @@ func (c *cursor) take(b byte) bool {
 	return false
 }
 
-// key takes the key of a field of Event with its colon, or of one that cannot be taken for it: encoding/json folds case.
-func (c *cursor) key() (string, bool) {
+// key takes the key of a field with its colon, unless it needs escapes.
+func (c *cursor) key() ([]byte, bool) {
 	if !c.take('"') {
-		return "", false
+		return nil, false
 	}
 	start := c.i
-	for ; c.i < len(c.s); c.i++ {
-		if b := c.s[c.i]; (b < 'a' || b > 'z') && b != '_' && (b < '0' || b > '9') {
-			break
-		}
-	}
+	c.i += plainText(c.s[start:])
 	key := c.s[start:c.i]
 	return key, c.take('"') && c.take(':')
 }
 
+// plainText returns how many characters at the front of b stand for themselves in a JSON string, and are ASCII.
+func plainText(b []byte) (n int) {
+	const (
+		each   = 0x0101010101010101
+		high   = 0x80 * each
+		quotes = '"' * each
+		slants = '\\' * each
+		spaces = ' ' * each
+	)
+	for ; len(b)-n >= 8; n += 8 {
+		v := binary.LittleEndian.Uint64(b[n:])
+		// The high bit is set in bytes that are over 0x7f, a quote, a backslash or below a space. The lowest of them is right.
+		if odd := (v | (v ^ quotes - each) | (v ^ slants - each) | (v - spaces)) & high; odd != 0 {
+			return n + bits.TrailingZeros64(odd)/8
+		}
+	}
+	for n < len(b) && ' ' <= b[n] && b[n] < utf8.RuneSelf && b[n] != '"' && b[n] != '\\' {
+		n++
+	}
+	return n
+}
+
 // text takes a string.
-func (c *cursor) text() (text string, ok bool) {
+func (c *cursor) text() (text []byte, ok bool) {
 	if !c.take('"') {
-		return "", false
+		return nil, false
 	}
 	start := c.i
-	plain := true
-	for ; c.i < len(c.s); c.i++ {
-		switch b := c.s[c.i]; {
-		case b == '"':
+	for plain := true; ; plain = false {
+		c.i += plainText(c.s[min(c.i, len(c.s)):])
+		switch {
+		case c.i >= len(c.s) || c.s[c.i] < ' ':
+			return nil, false
+		case c.s[c.i] == '\\':
+			c.i += 2
+		case c.s[c.i] == '"':
 			text = c.s[start:c.i]
 			c.i++
-			if !plain && (strings.IndexByte(text, '\\') >= 0 || !utf8.ValidString(text)) {
+			if !plain && (bytes.IndexByte(text, '\\') >= 0 || !utf8.Valid(text)) {
 				return unquote(c.s[start-1 : c.i])
 			}
 			return text, true
-		case b < ' ':
-			return "", false
-		case b == '\\':
-			plain = false
+		default:
 			c.i++
-		case b >= utf8.RuneSelf:
-			plain = false
 		}
 	}
-	return "", false
 }
 
-func unquote(quoted string) (text string, ok bool) {
-	err := json.Unmarshal([]byte(quoted), &text)
-	return text, err == nil
+func unquote(quoted []byte) ([]byte, bool) {
+	var text string
+	err := json.Unmarshal(quoted, &text)
+	return []byte(text), err == nil
 }
 
 // object takes an object as it stands there.
-func (c *cursor) object(to *string) bool {
+func (c *cursor) object(to *[]byte) bool {
 	start := c.i
 	if c.i == len(c.s) || c.s[c.i] != '{' || !c.skip(0) {
 		return false
@@ -82,94 +101,23 @@ func (c *cursor) object(to *string) bool {
 // whole takes a whole number.
 func (c *cursor) whole(to *int64) bool {
 	start := c.i
+	if n, rest, ok := cutWhole(c.s[start:]); ok && (len(rest) == 0 || rest[0] == ',' || rest[0] == '}') {
+		*to, c.i = n, len(c.s)-len(rest)
+		return true
+	}
 	if !c.number() {
 		return false
 	}
 	var err error
-	*to, err = strconv.ParseInt(c.s[start:c.i], 10, 64)
+	*to, err = strconv.ParseInt(string(c.s[start:c.i]), 10, 64)
 	return err == nil
 }
 
 // float takes a number.
 func (c *cursor) float(to *float64) bool {
-	start := c.i
-	if !c.number() {
-		return false
-	}
-	var err error
-	*to, err = strconv.ParseFloat(c.s[start:c.i], 64)
-	return err == nil
-}
-
-// results takes Results in the notation that Journal writes.
-func (c *cursor) results(to *string) bool {
-	start := c.i
-	if !c.eachResult(nil) {
-		return false
-	}
-	*to = c.s[start:c.i]
-	return true
-}
-
-// eachResult is results or, when each is not nil, goes through what results has taken.
-func (c *cursor) eachResult(each func(set, name, value string) bool) bool {
-	if !c.take('{') {
-		return false
-	}
-	for empty := c.take('}'); !empty; {
-		set, ok := c.text()
-		if !ok || !c.take(':') || !c.take('{') {
-			return false
-		}
-		for empty := c.take('}'); !empty; {
-			name, ok := c.text()
-			if !ok || !c.take(':') {
-				return false
-			}
-			start := c.i
-			if each == nil {
-				ok = c.value()
-			} else { // it has been looked at
-				for c.i < len(c.s) && c.s[c.i] != ',' && c.s[c.i] != '}' {
-					c.i++
-				}
-				if !each(set, name, c.s[start:c.i]) {
-					return true
-				}
-			}
-			if !ok {
-				return false
-			}
-			if !c.take(',') {
-				if !c.take('}') {
-					return false
-				}
-				break
-			}
-		}
-		if !c.take(',') {
-			return c.take('}')
-		}
-	}
-	return true
-}
-
-// value passes over the value of a metric.
-func (c *cursor) value() bool {
-	if c.i < len(c.s) && c.s[c.i] == '"' {
-		return c.word(`"NaN"`) || c.word(`"Infinity"`) || c.word(`"-Infinity"`)
-	}
-	start := c.i
-	if !c.number() {
-		return false
-	}
-	// Is it in the range of a float64?
-	text := c.s[start:c.i]
-	if n := len(text); n <= 300 && strings.IndexByte(text, 'e') < 0 && strings.IndexByte(text, 'E') < 0 {
-		return true
-	}
-	_, err := strconv.ParseFloat(text, 64)
-	return err == nil
+	v, rest, ok := cutFloat(c.s[c.i:])
+	*to, c.i = v, len(c.s)-len(rest)
+	return ok
 }
 
 // number passes over a number.
@@ -246,7 +194,7 @@ func (c *cursor) skip(depth int) bool {
 }
 
 func (c *cursor) word(w string) bool {
-	if !strings.HasPrefix(c.s[c.i:], w) {
+	if len(c.s)-c.i < len(w) || string(c.s[c.i:c.i+len(w)]) != w {
 		return false
 	}
 	c.i += len(w)
@@ -258,31 +206,30 @@ func (c *cursor) skipText() bool {
 	if !c.take('"') {
 		return false
 	}
-	for ; c.i < len(c.s); c.i++ {
-		switch b := c.s[c.i]; {
-		case b == '"':
+	for {
+		c.i += plainText(c.s[c.i:])
+		switch {
+		case c.i == len(c.s) || c.s[c.i] < ' ':
+			return false
+		case c.s[c.i] == '"':
 			c.i++
 			return true
-		case b < ' ':
-			return false
-		case b == '\\':
+		case c.s[c.i] == '\\':
 			if c.i++; c.i == len(c.s) {
 				return false
 			}
-			if c.s[c.i] != 'u' {
-				if strings.IndexByte(`"\/bfnrt`, c.s[c.i]) < 0 {
-					return false
+			if c.s[c.i] == 'u' {
+				for range 4 {
+					if c.i++; c.i == len(c.s) || !isHex(c.s[c.i]) {
+						return false
+					}
 				}
-				continue
-			}
-			for range 4 {
-				if c.i++; c.i == len(c.s) || !isHex(c.s[c.i]) {
-					return false
-				}
+			} else if bytes.IndexByte([]byte(`"\/bfnrt`), c.s[c.i]) < 0 {
+				return false
 			}
 		}
+		c.i++
 	}
-	return false
 }
 
 func isHex(b byte) bool {

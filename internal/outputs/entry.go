@@ -13,30 +13,36 @@ import (
 )
 
 // An Entry is a line of a journal for readers of very many: the fields of an Event, its objects undecoded. What the line does
-// not have is zero.
+// not have is zero. It is valid until the function returns that it was handed to: another line takes its place in memory. But
+// for Names, who keeps any of it makes a copy.
 type Entry struct {
-	Event, Model, Version, Run string
-	Time                       time.Time
-	Parameters, Code           string
+	Event               string // empty: a line that cannot be read
+	Model, Version, Run []byte
+	Time                time.Time
+	Parameters, Code    []byte
 
-	Params, Git, Tally  string // JSON objects, as they stand in the line; compact
-	Results             string // for EachResult
-	Dir, Resumes, Cause string
+	Params, Git, Tally  []byte    // JSON objects, as they stand in the line; compact
+	Names               []string  // of its results: "test.accuracy"; lines that follow each other share them mostly
+	Values              []float64 // those of Names
+	Dir, Resumes, Cause []byte
 	Step, Order         int64
 	Seconds             float64
 
 	PID     int64
-	Command string
+	Command []byte
 	Format  int64
-	Host    string
+	Host    []byte
+
+	at int64 // where in the journal the line begins
 }
 
 // ReadEntries calls each with the lines of the journals of all hosts, one journal after the other, but for the first lines
-// of journals. The Entry is overwritten later; its strings stay. Warnings tells of lines that could not be read, with file
-// and line. No lock is needed: a line that is being written is left for later.
+// of journals. Warnings tells of lines that could not be read, with file and line. No lock is needed: a line that is being
+// written is left for later.
 func (f Folder) ReadEntries(each func(host string, e *Entry)) (warnings []string, err error) {
 	for _, path := range f.historyFiles() {
-		more, err := readEntries(path, each)
+		host := hostOf(path)
+		_, more, err := readJournal(path, false, func(e *Entry) { each(host, e) })
 		if err != nil {
 			return nil, err
 		}
@@ -45,32 +51,44 @@ func (f Folder) ReadEntries(each func(host string, e *Entry)) (warnings []string
 	return warnings, nil
 }
 
-func readEntries(path string, each func(host string, e *Entry)) (warnings []string, err error) {
+// hostOf is whose journal the file at path is.
+func hostOf(path string) string { return strings.TrimPrefix(filepath.Base(path), historyPrefix) }
+
+// A seenFile is a journal that has been read.
+type seenFile struct {
+	path   string
+	size   int64
+	copied bool // it is not that of its host: it is left out
+}
+
+// readJournal is ReadEntries for one journal, of which it may take the head of lines only.
+func readJournal(path string, head bool, each func(e *Entry)) (seen seenFile, warnings []string, err error) {
+	seen.path = path
 	file, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
+		return seen, nil, fmt.Errorf("read history: %w", err)
 	}
 	defer file.Close()
-	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
+	host := hostOf(path)
 	number := 0
 	bad := badLines{path: path}
-	enough := errors.New("it need not be read on")
-	var newer error
-	take := func(entries *[]Entry) error {
-		for i := range *entries {
-			e := &(*entries)[i]
+	errCopy := errors.New("it is a copy")
+	scan := func(s *scanner, at int64, text []byte) { s.scan(at, text, head) }
+	take := func(s *scanner) error {
+		for i := range s.entries {
+			e := &s.entries[i]
 			number++
 			switch {
-			case number == 1 && e.Host != "" && e.Host != host:
-				warnings = append(warnings, copyOfHistory(path, e.Host, host))
-				return enough
+			case number == 1 && len(e.Host) > 0 && string(e.Host) != host:
+				// A copy that somebody made, or a folder that is synchronised, is no journal of its own.
+				warnings = append(warnings, copyOfHistory(path, string(e.Host), host))
+				return errCopy
 			case e.Format > JournalFormat:
-				newer = newerFormat(path, number, int(e.Format))
-				return enough
+				return newerFormat(path, number, int(e.Format))
 			case e.Event == "":
 				warnings = bad.add(warnings, number)
 			case e.Event != Opened:
-				each(host, e)
+				each(e)
 			}
 		}
 		return nil
@@ -78,45 +96,91 @@ func readEntries(path string, each func(host string, e *Entry)) (warnings []stri
 	if info, serr := file.Stat(); serr == nil && info.Size() < blockSize { // there may be very many hosts
 		var text []byte
 		if text, err = io.ReadAll(io.LimitReader(file, blockSize)); err == nil {
-			var entries []Entry
-			scanEntries(&entries, text)
-			err = take(&entries)
+			var s scanner
+			scan(&s, 0, text)
+			err = take(&s)
 		}
 	} else {
-		err = inBlocks(file, maxEvent, scanEntries, take)
+		err = inBlocks(file, maxEvent, scan, take)
 	}
-	if err != nil && err != enough {
-		return nil, fmt.Errorf("read history: %w", err)
+	switch {
+	case err == errCopy:
+		seen.copied = true
+		seen.size, err = file.Seek(0, io.SeekEnd)
+	case err == nil:
+		seen.size, err = file.Seek(0, io.SeekCurrent)
 	}
-	return bad.end(warnings), newer
+	var newer *NewerError
+	if err != nil && !errors.As(err, &newer) {
+		err = fmt.Errorf("read history: %w", err)
+	}
+	return seen, bad.end(warnings), err
 }
 
-// scanEntries takes the entries from whole lines. One without an Event stands for a line that cannot be read. What has no
-// newline yet is being written, or torn: then its writer will see to it.
-func scanEntries(to *[]Entry, lines []byte) {
-	text := string(lines[:bytes.LastIndexByte(lines, '\n')+1]) // entries are made of it
-	n := strings.Count(text, "\n")
-	entries := slices.Grow((*to)[:0], n)[:n]
-	for i := range entries {
-		var line string
-		line, text, _ = strings.Cut(text, "\n")
-		if e := &entries[i]; !scanEntry(strings.TrimRight(line, "\r"), e) {
+// A scanner takes entries from the lines of a journal.
+type scanner struct {
+	entries []Entry
+	results resultScanner
+}
+
+// scan takes the entries from whole lines, of which the first begins at a place in its journal. What has no newline yet is being
+// written, or torn: then its writer will see to it.
+func (s *scanner) scan(at int64, text []byte, head bool) {
+	n := bytes.Count(text, []byte("\n"))
+	s.entries = slices.Grow(s.entries[:0], n)[:n]
+	s.results.values = s.results.values[:0]
+	for i := range s.entries {
+		end := bytes.IndexByte(text, '\n')
+		line := text[:end]
+		for len(line) > 0 && line[len(line)-1] == '\r' {
+			line = line[:len(line)-1]
+		}
+		s.entries[i] = Entry{}
+		e := &s.entries[i]
+		if !s.entry(line, e, head) {
 			*e = Entry{}
 		}
+		e.at = at
+		text, at = text[end+1:], at+int64(end)+1
 	}
-	*to = entries
 }
 
-// scanEntry takes the fields from the line of a journal. It decodes no JSON where the line is in the notation that Journal
-// writes, and finds the same as decodeEntry does.
-func scanEntry(line string, e *Entry) bool {
-	return scanFields(line, e) || decodeEntry(line, e)
+// entry takes the fields from the line of a journal. It decodes no JSON where the line is in the notation that Journal writes,
+// and finds the same as decode does. The head of such a line is taken for an entry whatever follows it.
+func (s *scanner) entry(line []byte, e *Entry, head bool) bool {
+	return s.fields(line, e, head) || s.decode(line, e)
 }
 
-// scanFields is scanEntry for lines without white space between values, without fields that occur twice, and whose fields have
-// the kind that they should have. It reports false for every other line, one that is no JSON among them.
-func scanFields(line string, e *Entry) bool {
-	*e = Entry{}
+// The fields of an Entry. Those of the head come first.
+const (
+	fieldEvent = 1 << iota
+	fieldModel
+	fieldVersion
+	fieldRun
+	fieldTime
+	fieldParameters
+	fieldCode
+	fieldParams
+	fieldResults
+	fieldGit
+	fieldTally
+	fieldDir
+	fieldResumes
+	fieldCause
+	fieldStep
+	fieldOrder
+	fieldSeconds
+	fieldPID
+	fieldCommand
+	fieldFormat
+	fieldHost
+
+	fieldsOfHead = fieldParams - 1
+)
+
+// fields is entry for lines without white space between values, without fields that occur twice, and whose fields have the kind
+// that they should have. It reports false for every other line, one that is no JSON among them. The Entry is empty before.
+func (s *scanner) fields(line []byte, e *Entry, head bool) bool {
 	c := cursor{s: line}
 	if !c.take('{') {
 		return false
@@ -128,73 +192,77 @@ func scanFields(line string, e *Entry) bool {
 			return false
 		}
 		var field uint32
-		switch key {
+		switch string(key) {
 		case "event":
-			field = 1 << 0
-			e.Event, ok = c.text()
+			field = fieldEvent
+			var event []byte
+			event, ok = c.text()
+			e.Event = kindOf(event)
 		case "model":
-			field = 1 << 1
+			field = fieldModel
 			e.Model, ok = c.text()
 		case "version":
-			field = 1 << 2
+			field = fieldVersion
 			e.Version, ok = c.text()
 		case "run":
-			field = 1 << 3
+			field = fieldRun
 			e.Run, ok = c.text()
 		case "time":
-			field = 1 << 4
-			var when string
+			field = fieldTime
+			var when []byte
 			if when, ok = c.text(); ok {
 				var ms int64
 				ms, ok = scanTime(when)
 				e.Time = time.UnixMilli(ms)
 			}
 		case "parameters":
-			field = 1 << 5
+			field = fieldParameters
 			e.Parameters, ok = c.text()
 		case "code":
-			field = 1 << 6
+			field = fieldCode
 			e.Code, ok = c.text()
 		case "params":
-			field, ok = 1<<7, c.object(&e.Params)
+			field, ok = fieldParams, c.object(&e.Params)
 		case "results":
-			field, ok = 1<<8, c.results(&e.Results)
+			field, ok = fieldResults, s.results.scan(&c, e)
 		case "git":
-			field, ok = 1<<9, c.object(&e.Git)
+			field, ok = fieldGit, c.object(&e.Git)
 		case "tally":
-			field, ok = 1<<10, c.object(&e.Tally)
+			field, ok = fieldTally, c.object(&e.Tally)
 		case "dir":
-			field = 1 << 11
+			field = fieldDir
 			e.Dir, ok = c.text()
 		case "resumes":
-			field = 1 << 12
+			field = fieldResumes
 			e.Resumes, ok = c.text()
 		case "cause":
-			field = 1 << 13
+			field = fieldCause
 			e.Cause, ok = c.text()
 		case "step":
-			field, ok = 1<<14, c.whole(&e.Step)
+			field, ok = fieldStep, c.whole(&e.Step)
 		case "order":
-			field, ok = 1<<15, c.whole(&e.Order)
+			field, ok = fieldOrder, c.whole(&e.Order)
 		case "seconds":
-			field, ok = 1<<16, c.float(&e.Seconds)
+			field, ok = fieldSeconds, c.float(&e.Seconds)
 		case "pid":
-			field, ok = 1<<17, c.whole(&e.PID)
+			field, ok = fieldPID, c.whole(&e.PID)
 		case "command":
-			field = 1 << 18
+			field = fieldCommand
 			e.Command, ok = c.text()
 		case "format":
-			field, ok = 1<<19, c.whole(&e.Format)
+			field, ok = fieldFormat, c.whole(&e.Format)
 		case "host":
-			field = 1 << 20
+			field = fieldHost
 			e.Host, ok = c.text()
 		default: // of a later version
-			ok = c.skip(0)
+			ok = unlikeField(key) && c.skip(0)
 		}
 		if !ok || seen&field != 0 {
 			return false
 		}
-		seen |= field
+		if seen |= field; seen == fieldsOfHead && head && e.Event != "" && e.Event != Opened {
+			return line[len(line)-1] == '}'
+		}
 		if c.take(',') {
 			continue
 		}
@@ -202,8 +270,28 @@ func scanFields(line string, e *Entry) bool {
 	}
 }
 
-// decodeEntry is scanEntry for any line.
-func decodeEntry(line string, e *Entry) bool {
+// unlikeField reports whether a key cannot be taken for one of those known: encoding/json folds case.
+func unlikeField(key []byte) bool {
+	for _, b := range key {
+		if (b < 'a' || b > 'z') && b != '_' && (b < '0' || b > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// kindOf returns an event as a string, without allocating one that is known.
+func kindOf(event []byte) string {
+	for _, kind := range [...]string{Started, Finished, Failed, Interrupted, Begin, End, Opened} {
+		if string(event) == kind {
+			return kind
+		}
+	}
+	return string(event)
+}
+
+// decode is entry for any line.
+func (s *scanner) decode(line []byte, e *Entry) bool {
 	*e = Entry{}
 	var l struct {
 		Event, Model, Version, Run  string
@@ -218,38 +306,37 @@ func decodeEntry(line string, e *Entry) bool {
 		Format                      int64
 		Host                        string
 	}
-	if json.Unmarshal([]byte(line), &l) != nil || l.Event == "" {
-		*e = Entry{Format: int64(formatOf([]byte(line)).Format)}
+	if json.Unmarshal(line, &l) != nil || l.Event == "" {
+		*e = Entry{Format: int64(formatOf(line).Format)}
 		return e.Format > JournalFormat
 	}
-	results := ""
-	var decoded Results
-	if json.Unmarshal(l.Results, &decoded) == nil && len(decoded) > 0 {
-		plain, _ := json.Marshal(decoded)
-		results = string(plain)
-	}
-	object := func(raw json.RawMessage) string {
+	object := func(raw json.RawMessage) []byte {
 		var compact bytes.Buffer
 		if len(raw) > 0 && raw[0] == '{' && json.Compact(&compact, raw) == nil {
-			return compact.String()
+			return compact.Bytes()
 		}
-		return ""
+		return nil
 	}
 	*e = Entry{
-		Event: l.Event, Model: l.Model, Version: l.Version, Run: l.Run, Time: time.UnixMilli(l.Time.UnixMilli()), Parameters: l.Parameters, Code: l.Code,
-		Params: object(l.Params), Git: object(l.Git), Tally: object(l.Tally), Results: results,
-		Dir: l.Dir, Resumes: l.Resumes, Cause: l.Cause, Step: l.Step, Order: l.Order, Seconds: l.Seconds,
-		PID: l.PID, Command: l.Command, Format: l.Format, Host: l.Host,
+		Event: l.Event, Model: []byte(l.Model), Version: []byte(l.Version), Run: []byte(l.Run), Time: time.UnixMilli(l.Time.UnixMilli()),
+		Parameters: []byte(l.Parameters), Code: []byte(l.Code), Params: object(l.Params), Git: object(l.Git), Tally: object(l.Tally),
+		Dir: []byte(l.Dir), Resumes: []byte(l.Resumes), Cause: []byte(l.Cause), Step: l.Step, Order: l.Order, Seconds: l.Seconds,
+		PID: l.PID, Command: []byte(l.Command), Format: l.Format, Host: []byte(l.Host),
 	}
 	if l.Time.IsZero() {
 		e.Time = time.Time{}
+	}
+	var results Results
+	if json.Unmarshal(l.Results, &results) == nil && len(results) > 0 {
+		plain, _ := json.Marshal(results)
+		s.results.scan(&cursor{s: plain}, e)
 	}
 	return true
 }
 
 // EachField calls each with the names and the values, undecoded, of a compact JSON object. Of a name that occurs twice the
 // last value counts.
-func EachField(object string, each func(name, value string)) {
+func EachField(object []byte, each func(name, value []byte)) {
 	c := cursor{s: object}
 	if !c.take('{') {
 		return
@@ -268,18 +355,4 @@ func EachField(object string, each func(name, value string)) {
 			return
 		}
 	}
-}
-
-// EachResult calls each with the Results of an Entry, as long as it returns true. ResultValue takes the value.
-func EachResult(results string, each func(set, name, value string) bool) {
-	c := cursor{s: results}
-	if results != "" {
-		c.eachResult(each)
-	}
-}
-
-// ResultValue is what stands for a value in Results.
-func ResultValue(value string) float64 {
-	v, _, _ := cutValue([]byte(value))
-	return v
 }

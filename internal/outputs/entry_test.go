@@ -10,11 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
-// Every line that scanFields takes is one that encoding/json takes for the same.
+// Every line that fields takes is one that encoding/json takes for the same.
 func FuzzEntry(f *testing.F) {
 	for _, e := range allKinds() {
 		line, _ := json.Marshal(e)
@@ -29,57 +27,97 @@ func FuzzEntry(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		var fast, slow Entry
-		if !scanFields(line, &fast) {
+		var s scanner
+		var fast, again, slow Entry
+		if !s.fields([]byte(line), &fast, false) {
 			return
 		}
-		if !decodeEntry(line, &slow) {
+		// Its results have a known shape then.
+		if !s.fields([]byte(line), &again, false) || cmp.Diff(fast, again, sameEntry...) != "" {
+			t.Errorf("%q is read as %+v and, the second time, as %+v", line, fast, again)
+		}
+		if !s.decode([]byte(line), &slow) {
 			t.Fatalf("%q is no entry for encoding/json: %+v", line, fast)
 		}
-		var a, b Results
-		json.Unmarshal([]byte(slow.Results), &a)
-		json.Unmarshal([]byte(fast.Results), &b)
-		if diff := cmp.Diff(a, b, sameEvent, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(resultsOf(slow), resultsOf(fast), cmpopts.EquateNaNs()); diff != "" {
 			t.Errorf("%q (-encoding/json +ours):\n%s", line, diff)
 		}
-		slow.Results, fast.Results = "", ""
-		if diff := cmp.Diff(slow, fast); diff != "" {
+		slow.Names, slow.Values, fast.Names, fast.Values = nil, nil, nil, nil
+		if diff := cmp.Diff(slow, fast, sameEntry...); diff != "" {
 			t.Errorf("%q (-encoding/json +ours):\n%s", line, diff)
 		}
 	})
 }
 
+// resultsOf are the results of an entry by name. Of a name that occurs twice the last value counts.
+func resultsOf(e Entry) map[string]float64 {
+	results := map[string]float64{}
+	for i, name := range e.Names {
+		results[name] = e.Values[i]
+	}
+	return results
+}
+
+var sameEntry = cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateNaNs(), cmp.AllowUnexported(Entry{})}
+
+// What is taken for results is what encoding/json takes for the same, whatever has been scanned before.
 func FuzzResults(f *testing.F) {
 	for _, s := range []string{`{"test":{"loss":0.5,"acc":"NaN"},"train":{}}`, `{}`, `{"a":{"b":1},"a":{"b":2}}`, `{"a":null}`, `{"a":{"b":"x"}}`,
 		`{"a":{"b":123456789012345678901234567890123456789}}`, `{"a" : {"b": 1}}`, `{"a":{"b":1e400}}`, `{"a":{"b":"-Infinity"}}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		c := cursor{s: s}
-		var results string
-		if !c.results(&results) || c.i != len(s) {
+		var r resultScanner
+		for _, before := range []string{`{"a":{"b":1}}`, `{"test":{"acc":1,"loss":2},"train":{"acc":3}}`, `{}`, s} {
+			r.scan(&cursor{s: []byte(before)}, &Entry{})
+		}
+		c := cursor{s: []byte(s)}
+		var e Entry
+		if !r.scan(&c, &e) || c.i != len(s) {
 			return
 		}
-		var want Results
-		if err := json.Unmarshal([]byte(s), &want); err != nil {
+		var decoded Results
+		if err := json.Unmarshal([]byte(s), &decoded); err != nil {
 			t.Fatalf("%q: %v", s, err)
 		}
-		got := Results{}
-		EachResult(results, func(set, name, value string) bool {
-			if got[set] == nil {
-				got[set] = map[string]wire.Float{}
-			}
-			got[set][name] = wire.Float(ResultValue(value))
-			return true
-		})
-		for set, values := range want {
+		got := resultsOf(e)
+		for set, values := range decoded {
 			for name, v := range values {
-				if g := got[set][name]; math.Float64bits(float64(v)) != math.Float64bits(float64(g)) && (v == v || g == g) {
+				if g := got[set+"."+name]; math.Float64bits(float64(v)) != math.Float64bits(g) && (v == v || g == g) && !strings.ContainsRune(set+name, '.') {
 					t.Errorf("%q: %s %s is %v, not %v", s, set, name, g, v)
 				}
 			}
 		}
 	})
+}
+
+// Lines share the names of their results, however many shapes these have; none is taken for another.
+func TestResultShapes(t *testing.T) {
+	var r resultScanner
+	first := map[int][]string{}
+	for round := range 3 {
+		for n := range 20 {
+			text := `{"test":{`
+			for i := range n {
+				text += fmt.Sprintf(`"m%d":%d,`, i, round)
+			}
+			text = strings.TrimSuffix(text, ",") + `}}`
+			var e Entry
+			if !r.scan(&cursor{s: []byte(text)}, &e) || len(e.Names) != n || len(e.Values) != n {
+				t.Fatalf("%s: %q, %v", text, e.Names, e.Values)
+			}
+			for i, name := range e.Names {
+				if name != fmt.Sprintf("test.m%d", i) || e.Values[i] != float64(round) {
+					t.Errorf("%s: %s is %v", text, name, e.Values[i])
+				}
+			}
+			if round == 0 {
+				first[n] = e.Names
+			} else if n > 0 && &first[n][0] != &e.Names[0] {
+				t.Errorf("%s has names of its own", text)
+			}
+		}
+	}
 }
 
 // What the journal writes is found without encoding/json.
@@ -94,17 +132,18 @@ func TestEntriesAreScanned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var s scanner
 		var fast, slow Entry
-		if !scanFields(string(line), &fast) || !decodeEntry(string(line), &slow) {
+		if !s.fields(line, &fast, false) || !s.decode(line, &slow) {
 			t.Errorf("not scanned: %s", line)
 		}
-		if diff := cmp.Diff(slow, fast); diff != "" {
+		if diff := cmp.Diff(slow, fast, sameEntry...); diff != "" {
 			t.Errorf("%s: %s", line, diff)
 		}
 	}
 }
 
-func TestEachResult(t *testing.T) {
+func TestResultsOfAnEntry(t *testing.T) {
 	for results, want := range map[string]string{
 		`{"test":{"acc":0.5,"loss":"Infinity"},"train":{"acc":1e-05},"training":{}}`: "test.acc=0.5 test.loss=+Inf train.acc=1e-05",
 		`{ "train": {"b": 1, "a": 2} }`:                                              "train.a=2 train.b=1",
@@ -113,23 +152,18 @@ func TestEachResult(t *testing.T) {
 		`{"test":{"acc":1e400}}`:                                                     "",
 		`null`:                                                                       "",
 	} {
+		var s scanner
 		var e Entry
-		if !scanEntry(`{"event":"finished","results":`+results+`}`, &e) {
+		if !s.entry([]byte(`{"event":"finished","results":`+results+`}`), &e, false) {
 			t.Errorf("%s: no entry", results)
 		}
 		var got []string
-		EachResult(e.Results, func(set, name, value string) bool {
-			got = append(got, fmt.Sprintf("%s.%s=%v", set, name, ResultValue(value)))
-			return true
-		})
+		for i, name := range e.Names {
+			got = append(got, fmt.Sprintf("%s=%v", name, e.Values[i]))
+		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %q", results, got)
 		}
-	}
-	n := 0
-	EachResult(`{"test":{"a":1,"b":2}}`, func(string, string, string) bool { n++; return false })
-	if n != 1 {
-		t.Errorf("went on %d times", n)
 	}
 }
 
@@ -157,7 +191,7 @@ func TestEntriesOfALongJournal(t *testing.T) {
 		if next == n/3 {
 			next++
 		}
-		if host != "host" || e.Version != fmt.Sprint(next) {
+		if host != "host" || string(e.Version) != fmt.Sprint(next) {
 			t.Fatalf("line %d of %s: version %s", next, host, e.Version)
 		}
 		next++

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // odd puts what is no ordinary file in the place of one, by what it is. Links lead to kept, and to nothing.
@@ -46,9 +48,9 @@ func TestNothingIsWrittenThroughWhatLiesInTheWay(t *testing.T) {
 			write func(f Folder) error
 		}{
 			{".lock-h", func(f Folder) error { _, err := f.Lock("me"); return err }},
-			{"log-h", func(f Folder) error { _, err := f.OpenRecorder(); return err }},
-			{"history-h", func(f Folder) error { _, err := f.OpenRecorder(); return err }},
-			{"output-h", func(f Folder) error { _, err := f.OpenRecorder(); return err }},
+			{"log-h", func(f Folder) error { _, err := f.OpenRecorder(nil); return err }},
+			{"history-h", func(f Folder) error { _, err := f.OpenRecorder(nil); return err }},
+			{"output-h", func(f Folder) error { _, err := f.OpenRecorder(nil); return err }},
 			{"output-h", func(f Folder) error { _, _, err := f.appendBlock(Run{}); return err }},
 			{"status-h.new", func(f Folder) error { return f.WriteStatus(Status{Host: "h"}) }},
 			{"runs/r/run.json", func(f Folder) error { _, err := f.Record(Run{ID: "r"}); return err }},
@@ -107,7 +109,7 @@ func TestReadersPassOverWhatIsNoOrdinaryFile(t *testing.T) {
 		if f.LastStep("r") != 0 {
 			t.Errorf("%s is a metrics.jsonl", what)
 		}
-		_ = f.Metrics("r", func(string, int64, float64, int64) { t.Errorf("%s has metrics", what) })
+		_ = f.Metrics("r", func(*wire.Point) { t.Errorf("%s has metrics", what) })
 	}
 }
 
@@ -135,7 +137,7 @@ func TestALineLongerThanAnyIsPassedOver(t *testing.T) {
 		t.Errorf("ReadHistory: %v, %q, %v", h.Versions("m"), h.Warnings, err)
 	}
 	var read []string
-	warnings, err := f.ReadEntries(func(_ string, e *Entry) { read = append(read, e.Version) })
+	warnings, err := f.ReadEntries(func(_ string, e *Entry) { read = append(read, string(e.Version)) })
 	if err != nil || strings.Join(read, " ") != "before after" || len(warnings) != 1 || warnings[0] != warning {
 		t.Errorf("ReadEntries: %q, %q, %v", read, warnings, err)
 	}
@@ -194,7 +196,7 @@ func FuzzBlocks(f *testing.F) {
 	f.Add([]byte("a\nbb\n\nccc"), uint32(2), uint32(1))
 	f.Add([]byte("xxxx"), uint32(1<<20), uint32(1<<20))
 	f.Fuzz(func(t *testing.T, part []byte, times, limit uint32) {
-		// Blocks are of half a megabyte: less than that is one.
+		// Less than blockSize is one block.
 		text := bytes.Repeat(part, int(times%2000)+1)
 		if len(text) > 4<<20 {
 			text = text[:4<<20]
@@ -208,8 +210,16 @@ func FuzzBlocks(f *testing.F) {
 				want.WriteByte('\n')
 			}
 		}
-		err := inBlocks(bytes.NewReader(text), most, func(to *[]byte, text []byte) { *to = append((*to)[:0], text...) }, func(b *[]byte) error {
-			got.Write(*b)
+		type block struct {
+			at   int64
+			text []byte
+		}
+		scan := func(b *block, at int64, text []byte) { b.at, b.text = at, append(b.text[:0], text...) }
+		err := inBlocks(bytes.NewReader(text), most, scan, func(b *block) error {
+			if !bytes.HasPrefix(text[b.at:], b.text) {
+				t.Fatalf("a block of %d bytes does not stand at %d", len(b.text), b.at)
+			}
+			got.Write(b.text)
 			return nil
 		})
 		if err != nil {

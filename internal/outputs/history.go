@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,18 +16,20 @@ import (
 
 const historyPrefix = "history-"
 
-// longHead is how much is looked at of a line longer than the buffer.
-const longHead = 64 << 10
-
 // A Past is the last that the journals say of one version.
 type Past struct {
 	Event      string // Started, Finished, Failed or Interrupted
 	Parameters uint64
 	Code       uint64
-	Host       string
-	time       int64  // milliseconds since 1970
-	file       string // its line: in which journal,
-	offset     int64  // and where
+	*origin
+	time   int64 // milliseconds since 1970
+	offset int64 // of its line in the journal
+}
+
+// An origin is a journal that tells of versions.
+type origin struct {
+	Host string
+	file string
 }
 
 // A History is what the journals of all hosts say together.
@@ -36,17 +37,19 @@ type History struct {
 	// Warnings tells of lines that could not be read, with file and line.
 	Warnings []string
 
-	last  map[string]map[string]Past // by model and version
-	files []string
-	sizes []int64 // how much of each was read
+	last  map[string]map[string]*Past // by model and version
+	room  []Past                      // for those to come
+	files []seenFile
+
+	now            *Past // of the version that was told of last:
+	model, version []byte
 }
 
 // ReadHistory reads the journals of all hosts. It needs no lock: a line that is being written is left for later.
 func (f Folder) ReadHistory() (*History, error) {
-	h := &History{last: map[string]map[string]Past{}}
-	r := bufio.NewReaderSize(nil, 1<<20)
+	h := &History{last: map[string]map[string]*Past{}}
 	for _, file := range f.historyFiles() {
-		if err := h.read(file, r); err != nil {
+		if err := h.read(file); err != nil {
 			return nil, err
 		}
 	}
@@ -75,22 +78,40 @@ func (f Folder) Outdated(h *History) bool {
 		if file == f.HistoryFile() {
 			continue
 		}
-		i := slices.Index(h.files, file)
-		if info, err := os.Stat(file); err == nil && (i < 0 || info.Size() != h.sizes[i]) {
+		if info, err := os.Stat(file); err == nil && info.Size() != h.seen(file).size {
 			return true
 		}
 	}
 	return false
 }
 
+// seen is what has been read of a journal.
+func (h *History) seen(path string) seenFile {
+	if i := slices.IndexFunc(h.files, func(s seenFile) bool { return s.path == path }); i >= 0 {
+		return h.files[i]
+	}
+	return seenFile{}
+}
+
+// Has reports whether h tells of all that is in j.
+func (h *History) Has(j *Journal) bool { return h.has(j.file.Name(), j.Size()) }
+
+// has is Has for the journal at path when it has a size.
+func (h *History) has(path string, size int64) bool {
+	seen := h.seen(path)
+	return !seen.copied && seen.size == size
+}
+
 // Last returns the last that is known of a version.
 func (h *History) Last(model, version string) (Past, bool) {
-	p, ok := h.last[model][version]
-	return p, ok
+	if p := h.last[model][version]; p != nil {
+		return *p, true
+	}
+	return Past{}, false
 }
 
 // Versions returns what is known of all versions of a model.
-func (h *History) Versions(model string) map[string]Past { return h.last[model] }
+func (h *History) Versions(model string) map[string]*Past { return h.last[model] }
 
 // Time is when it was.
 func (p Past) Time() time.Time { return time.UnixMilli(p.time) }
@@ -161,53 +182,25 @@ func (f Folder) Lately(each func(Event)) {
 	}
 }
 
-// read reads one journal through r.
-func (h *History) read(path string, r *bufio.Reader) error {
-	file, err := open(path)
-	if err != nil {
-		return fmt.Errorf("read history: %w", err)
+// read reads one journal.
+func (h *History) read(path string) error {
+	from := &origin{hostOf(path), path}
+	seen, warnings, err := readJournal(path, true, func(e *Entry) {
+		if e.tellsOfVersion() {
+			h.add(e, Past{e.Event, hash(e.Parameters), hash(e.Code), from, e.Time.UnixMilli(), e.at})
+		}
+	})
+	h.files, h.Warnings = append(h.files, seen), append(h.Warnings, warnings...)
+	return err
+}
+
+// tellsOfVersion reports whether e is one of the events that count for a version.
+func (e *Entry) tellsOfVersion() bool {
+	switch e.Event {
+	case Started, Finished, Failed, Interrupted:
+		return len(e.Version) > 0
 	}
-	defer file.Close()
-	host := strings.TrimPrefix(filepath.Base(path), historyPrefix)
-	h.files, h.sizes = append(h.files, path), append(h.sizes, 0)
-	r.Reset(file)
-	bad := badLines{path: path}
-	defer func() { h.Warnings = bad.end(h.Warnings) }()
-	var offset int64
-	for number := 1; ; number++ {
-		line, err := r.ReadSlice('\n')
-		length := int64(len(line))
-		if errors.Is(err, bufio.ErrBufferFull) { // very many results; what counts stands in front
-			head := append([]byte(nil), line[:longHead]...)
-			for errors.Is(err, bufio.ErrBufferFull) {
-				line, err = r.ReadSlice('\n')
-				length += int64(len(line))
-			}
-			line = append(head, line[max(0, len(line)-2):]...)
-		}
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("read history %s: %w", path, err)
-		}
-		if err == io.EOF {
-			// What has no newline yet is being written, or torn: then its writer will see to it.
-			h.sizes[len(h.sizes)-1] = offset + length
-			return nil
-		}
-		l, ok := scanLine(bytes.TrimRight(line, "\r\n"))
-		switch {
-		case number == 1 && l.host != "" && l.host != host:
-			// A copy that somebody made, or a folder that is synchronised, is no journal of its own.
-			h.Warnings = append(h.Warnings, copyOfHistory(path, l.host, host))
-			return nil
-		case !ok || length > maxEvent:
-			h.Warnings = bad.add(h.Warnings, number)
-		case l.format > JournalFormat:
-			return newerFormat(path, number, l.format)
-		case l.event != "" && len(l.version) > 0:
-			h.add(l, Past{l.event, l.parameters, l.code, host, l.time, path, offset})
-		}
-		offset += length
-	}
+	return false
 }
 
 func copyOfHistory(path, of, host string) string {
@@ -237,116 +230,55 @@ func (b *badLines) end(warnings []string) []string {
 }
 
 // add takes the event in, unless another host has told of a later one.
-func (h *History) add(l scanned, p Past) {
-	versions := h.last[string(l.model)]
+func (h *History) add(e *Entry, p Past) {
+	last := h.past(e)
+	switch {
+	case last.origin == p.origin:
+		// Within one journal the order of the lines counts: clocks are put back.
+		p.time = max(p.time, last.time)
+	case last.origin != nil && last.time > p.time:
+		return
+	}
+	*last = p
+}
+
+// past returns what is known of the version that e tells of. It has no origin when that is nothing.
+func (h *History) past(e *Entry) *Past {
+	if h.now != nil && string(e.Version) == string(h.version) && string(e.Model) == string(h.model) {
+		return h.now // mostly a version ends before another one starts
+	}
+	versions := h.last[string(e.Model)]
 	if versions == nil {
-		versions = map[string]Past{}
-		h.last[string(l.model)] = versions
+		versions = map[string]*Past{}
+		h.last[string(e.Model)] = versions
 	}
-	// Within one journal the order of the lines counts: clocks are put back.
-	old, known := versions[string(l.version)]
-	if known && old.file == p.file {
-		p.time = max(p.time, old.time)
+	p := versions[string(e.Version)]
+	if p == nil {
+		if len(h.room) == 0 {
+			h.room = make([]Past, 256)
+		}
+		p, h.room = &h.room[0], h.room[1:]
+		versions[string(e.Version)] = p
 	}
-	if !known || old.file == p.file || old.time <= p.time {
-		versions[string(l.version)] = p
-	}
+	h.now, h.model, h.version = p, append(h.model[:0], e.Model...), append(h.version[:0], e.Version...)
+	return p
 }
 
-// scanned is what scanLine finds in a line. Its event is empty when it is none of those that tell of a version.
-type scanned struct {
-	event            string
-	model, version   []byte
-	time             int64
-	parameters, code uint64
-	format           int
-	host             string
-}
-
-// scanLine takes the first fields from the line of a journal. A line in the notation that Journal writes, with names
-// that need no escapes, is not decoded as JSON: that would take seven times as long.
-func scanLine(line []byte) (l scanned, ok bool) {
-	rest := line
-	field := func(key string) (value []byte) {
-		if rest, ok = bytes.CutPrefix(rest, []byte(key)); !ok {
-			return nil
-		}
-		end := bytes.IndexByte(rest, '"')
-		if ok = end >= 0; !ok {
-			return nil
-		}
-		value, rest = rest[:end], rest[end+1:]
-		ok = bytes.IndexByte(value, '\\') < 0
-		return value
-	}
-	ok = true
-	var event, when, parameters, code []byte
-	for _, f := range []struct {
-		key   string
-		value *[]byte
-	}{
-		{`{"event":"`, &event}, {`,"model":"`, &l.model}, {`,"version":"`, &l.version}, {`,"run":"`, nil},
-		{`,"time":"`, &when}, {`,"parameters":"`, &parameters}, {`,"code":"`, &code},
-	} {
-		value := field(f.key)
-		if !ok {
-			return scanSlowly(line)
-		}
-		if f.value != nil {
-			*f.value = value
-		}
-	}
-	if len(rest) == 0 || rest[len(rest)-1] != '}' || string(event) == Opened {
-		return scanSlowly(line)
-	}
-	l.event = known(string(event))
-	var fine [3]bool
-	l.time, fine[0] = scanTime(when)
-	l.parameters, fine[1] = scanHex(parameters)
-	l.code, fine[2] = scanHex(code)
-	if fine != [3]bool{true, true, true} {
-		return scanSlowly(line)
-	}
-	return l, true
-}
-
-func scanSlowly(line []byte) (scanned, bool) {
-	var e Event
-	if json.Unmarshal(line, &e) != nil || e.Event == "" {
-		f := formatOf(line).Format
-		return scanned{format: f}, f > JournalFormat
-	}
-	l := scanned{event: known(e.Event), model: []byte(e.Model), version: []byte(e.Version), time: e.Time.UnixMilli(), format: e.Format, host: e.Host}
-	l.parameters, _ = strconv.ParseUint(e.Parameters, 16, 64)
-	l.code, _ = strconv.ParseUint(e.Code, 16, 64)
-	return l, true
-}
-
-// known returns event when it is one that tells of a version, without allocating it.
-func known(event string) string {
-	for _, e := range []string{Started, Finished, Failed, Interrupted} {
-		if event == e {
-			return e
-		}
-	}
-	return ""
-}
-
-func scanHex(b []byte) (n uint64, ok bool) {
-	if len(b) != 16 {
-		return 0, len(b) == 0
-	}
-	for _, c := range b {
+// hash is that of a version's parameters or a model's code, which stands in the journal as 16 digits.
+func hash(text []byte) uint64 {
+	var n uint64
+	for _, c := range text {
 		switch {
 		case '0' <= c && c <= '9':
 			n = n<<4 | uint64(c-'0')
 		case 'a' <= c && c <= 'f':
 			n = n<<4 | uint64(c-'a'+10)
 		default:
-			return 0, false
+			n, _ = strconv.ParseUint(string(text), 16, 64)
+			return n
 		}
 	}
-	return n, true
+	return n
 }
 
 // scanTime reads a time in the notation of journalTime.

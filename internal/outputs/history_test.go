@@ -3,6 +3,7 @@ package outputs
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -153,7 +154,13 @@ func TestHistoryFindsNamesThatNeedEscapes(t *testing.T) {
 	}
 }
 
-// FuzzScanLine: a line that holds an event is read as encoding/json reads it, in whatever notation its strings are.
+// sameHead reports whether two entries are the same for ReadHistory.
+func sameHead(a, b Entry) bool {
+	return a.Event == b.Event && string(a.Model) == string(b.Model) && string(a.Version) == string(b.Version) && a.Time.Equal(b.Time) &&
+		hash(a.Parameters) == hash(b.Parameters) && hash(a.Code) == hash(b.Code) && (a.Event != Opened || a.Format == b.Format && string(a.Host) == string(b.Host))
+}
+
+// FuzzScanLine: of a line that holds an event the head is read as encoding/json reads it, in whatever notation its strings are.
 func FuzzScanLine(f *testing.F) {
 	add := func(e Event) {
 		f.Add(e.Event, e.Model, e.Version, e.Run, e.Time.UnixMilli(), e.Parameters, e.Code, e.Cause, int64(e.Format), e.Step)
@@ -173,24 +180,17 @@ func FuzzScanLine(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, wantOK := scanSlowly(line)
-		got, ok := scanLine(line)
-		if event == Opened && got.format != int(format) {
-			t.Errorf("%s: format %d", line, got.format)
-		}
-		if got.format = want.format; !wantOK { // only the first line's format counts
-			return
-		}
-		if !ok || !cmp.Equal(want, got, cmp.AllowUnexported(scanned{}), sameBytes) {
+		var s scanner
+		var want, got Entry
+		wantOK, ok := s.decode(line, &want), s.entry(line, &got, true)
+		if ok != wantOK || !sameHead(want, got) {
 			t.Errorf("%s\nread as %+v, %t\njson    %+v", line, got, ok, want)
 		}
-		if got.time != ms%1e14+1_700_000_000_000 {
-			t.Errorf("%s: time %d", line, got.time)
+		if ok && event != "" && got.Time.UnixMilli() != ms%1e14+1_700_000_000_000 {
+			t.Errorf("%s: time %v", line, got.Time)
 		}
 	})
 }
-
-var sameBytes = cmp.Comparer(func(a, b []byte) bool { return string(a) == string(b) })
 
 // FuzzScanLineRaw: no line makes it fail, and one in the journal's own notation is read as encoding/json reads it.
 func FuzzScanLineRaw(f *testing.F) {
@@ -203,7 +203,9 @@ func FuzzScanLineRaw(f *testing.F) {
 	f.Add([]byte("{\"event\":\"finished\",\"model\":\"\xff\x00"))
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		got, ok := scanLine(line)
+		var s scanner
+		var want, got Entry
+		ok := s.entry(line, &got, true)
 		var e Event
 		if json.Unmarshal(line, &e) != nil || e.Event == "" {
 			return
@@ -211,51 +213,63 @@ func FuzzScanLineRaw(f *testing.F) {
 		if own, err := json.Marshal(e); err != nil || string(own) != string(line) {
 			return
 		}
-		if want, _ := scanSlowly(line); !ok || !cmp.Equal(want, got, cmp.AllowUnexported(scanned{}), sameBytes) {
+		if s.decode(line, &want); !ok || !sameHead(want, got) {
 			t.Errorf("%s\nread as %+v, %t\njson    %+v", line, got, ok, want)
 		}
 	})
 }
 
-// BenchmarkReadHistory reads a history of 1,000,000 lines: each of 500,000 versions was started and has finished.
-func BenchmarkReadHistory(b *testing.B) {
-	const lines = 1_000_000
-	f := NewFolder(b.TempDir(), "host")
+// longJournal writes the journal of n versions: each was started and has finished.
+func longJournal(b *testing.B, n int) (f Folder, size int64) {
+	b.Helper()
+	f = NewFolder(b.TempDir(), "host")
 	file, err := os.Create(f.HistoryFile())
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer file.Close()
 	w := bufio.NewWriterSize(file, 1<<20)
 	opened, _ := json.Marshal(Event{Event: Opened, Time: at(0), Format: JournalFormat, Host: "host"})
 	w.Write(append(opened, '\n'))
-	event := func(e Event) []byte {
-		e.Model, e.Version, e.Run, e.Time = "MODEL", "VERSION", "20240101-000000000-abcdefgh", at(0)
+	// The parts of its lines between model, version and run.
+	parts := func(e Event) []string {
+		e.Model, e.Version, e.Run, e.Time = "|", "|", "|", at(0)
 		e.Parameters, e.Code = "0123456789abcdef", "fedcba9876543210"
 		line, err := json.Marshal(e)
 		if err != nil {
 			b.Fatal(err)
 		}
-		return append(line, '\n')
+		return strings.Split(string(line), "|")
 	}
-	started := string(event(Event{Event: Started, Dir: "model_ckpts/softmax"}))
-	finished := string(event(Event{Event: Finished, Step: 1000, Seconds: 1.5, Results: Results{
+	started := parts(Event{Event: Started, Dir: "model_ckpts/softmax"})
+	finished := parts(Event{Event: Finished, Step: 1000, Seconds: 1.5, Results: Results{
 		wire.SetTrain: {"accuracy": 0.987, "loss": 0.0625}, wire.SetTest: {"accuracy": 0.971, "loss": 0.0931},
-	}}))
-	for i := range lines / 2 {
-		names := strings.NewReplacer("MODEL", fmt.Sprintf("model_%d", i%10), "VERSION", fmt.Sprintf("version-%d", i))
-		names.WriteString(w, started)
-		names.WriteString(w, finished)
+	}})
+	for i := range n {
+		for _, p := range [][]string{started, finished} {
+			fmt.Fprintf(w, "%smodel_%d%sversion-%d%s20240101-%09d-abcdefgh%s\n", p[0], i%10, p[1], i, p[2], i, p[3])
+		}
 	}
-	if err := w.Flush(); err != nil {
+	err = w.Flush()
+	info, serr := file.Stat()
+	if err := errors.Join(err, serr); err != nil {
 		b.Fatal(err)
 	}
-	file.Close()
+	return f, info.Size()
+}
 
+// BenchmarkReadHistory reads a history of 1,000,000 lines for -u.
+func BenchmarkReadHistory(b *testing.B) {
+	const lines = 1_000_000
+	f, size := longJournal(b, lines/2)
+	b.SetBytes(size)
+	b.ReportAllocs()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var h *History
 	for b.Loop() {
+		var err error
 		if h, err = f.ReadHistory(); err != nil || len(h.Warnings) > 0 {
 			b.Fatal(err, h.Warnings)
 		}
@@ -266,8 +280,45 @@ func BenchmarkReadHistory(b *testing.B) {
 		b.Errorf("%+v, %t", past, ok)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/line")
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB-held")
-	b.ReportMetric(float64(after.Sys)/(1<<20), "MB-from-system")
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(lines/2), "B-held/version")
+}
+
+// BenchmarkReadEntries reads it for those who show runs.
+func BenchmarkReadEntries(b *testing.B) {
+	const lines = 1_000_000
+	f, size := longJournal(b, lines/2)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		if _, err := f.ReadEntries(func(string, *Entry) { n++ }); err != nil || n != lines {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/line")
+}
+
+// BenchmarkOpenJournal opens it to append to it: without -u for the first time, with it after it has been read.
+func BenchmarkOpenJournal(b *testing.B) {
+	f, size := longJournal(b, 500_000)
+	h, err := f.ReadHistory()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, known := range map[string]*History{"new": nil, "read": h} {
+		b.Run(name, func(b *testing.B) {
+			if known == nil {
+				b.SetBytes(size)
+			}
+			for b.Loop() {
+				j, _, err := f.openJournal(known)
+				if err != nil {
+					b.Fatal(err)
+				}
+				j.Close()
+			}
+		})
+	}
 }
 
 // What went on with an interrupted run tells nothing of how long a version takes.

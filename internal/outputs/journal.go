@@ -33,7 +33,7 @@ const (
 const maxEvent = 32 << 20
 
 // An Event is one line of the journal. The fields that -u reads come first, always all of them and in this order, so that a
-// reader finds them without decoding JSON; see scanLine.
+// reader finds them without decoding JSON, and need not look further; see scanner.
 type Event struct {
 	Event      string `json:"event"`
 	Model      string `json:"model"`
@@ -85,7 +85,10 @@ type Journal struct {
 
 // OpenJournal opens the journal of this host, which must hold the lock of the folder, and makes it when there is none. A last
 // line that a power cut has torn is taken off and returned, the beginning of it if it is very long.
-func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
+func (f Folder) OpenJournal() (j *Journal, torn string, err error) { return f.openJournal(nil) }
+
+// openJournal is OpenJournal for somebody who may have read the journal since the lock was taken: then it is not read again.
+func (f Folder) openJournal(known *History) (j *Journal, torn string, err error) {
 	path := f.HistoryFile()
 	file, err := openOwn(path, os.O_CREATE|os.O_RDWR|os.O_APPEND)
 	if err != nil {
@@ -96,15 +99,21 @@ func (f Folder) OpenJournal() (j *Journal, torn string, err error) {
 			file.Close()
 		}
 	}()
-	if err := checkJournal(path, io.NewSectionReader(file, 0, 1<<62)); err != nil {
-		return nil, "", err
+	info, err := file.Stat()
+	if err != nil {
+		return nil, "", fmt.Errorf("open history: %w", err)
+	}
+	// ReadHistory looks at the format of all lines, but for a last one that has no newline: then it has read more than them.
+	if end, err := lastLine(file, info.Size()); err != nil || known == nil || !known.has(path, end) {
+		if err := checkJournal(path, io.NewSectionReader(file, 0, 1<<62)); err != nil {
+			return nil, "", err
+		}
 	}
 	torn, empty, err := mend(file)
 	if err != nil {
 		return nil, "", fmt.Errorf("repair %s: %w", path, err)
 	}
-	info, err := file.Stat()
-	if err != nil {
+	if info, err = file.Stat(); err != nil {
 		return nil, "", fmt.Errorf("open history: %w", err)
 	}
 	j = &Journal{file: file, info: info, size: info.Size(), made: empty}

@@ -291,21 +291,73 @@ func TestJournalMendsALastLineThatIsLong(t *testing.T) {
 	}
 }
 
+// Nothing of a newer format is overlooked, whether the journal has been read before it is opened or not.
 func TestJournalOfANewerFormatIsNotAppendedTo(t *testing.T) {
 	f := NewFolder(t.TempDir(), "host")
-	content := `{"event":"journal","model":"","version":"","run":"","time":"2024-01-01T00:00:00.000Z","parameters":"","code":"","format":2,"host":"host"}` + "\n"
-	writeFile(t, f.HistoryFile(), []byte(content))
-	j, _, err := f.OpenJournal()
-	if err == nil {
-		j.Close()
-		t.Fatal("a journal of format 2 was opened for appending lines of format 1")
+	opened := func(format int, host string) string {
+		return fmt.Sprintf(`{"event":"journal","model":"","version":"","run":"","time":"2024-01-01T00:00:00.000Z","parameters":"","code":"","format":%d,"host":%q}`, format, host)
 	}
-	if where := f.HistoryFile() + ":1: "; !strings.Contains(err.Error(), where) {
-		t.Errorf("%v, want %q in it", err, where)
+	long := `{"event":"failed","model":"m","version":"v","cause":"` + strings.Repeat("x", 3<<20) + `"}`
+	for _, c := range []struct {
+		name, content string
+		line          int
+	}{
+		{"the first line", opened(2, "host") + "\n", 1},
+		{"in another notation", `{ "format": 2 }` + "\n{}\n", 1},
+		{"a later line", opened(1, "host") + "\n{}\n" + opened(2, "host") + "\n{}\n", 3},
+		{"the last line, whole but for the newline", opened(1, "host") + "\n" + opened(2, "host"), 2},
+		{"behind a very long line", opened(1, "host") + "\n" + long + "\n" + opened(2, "host") + "\n", 3},
+		{"in the journal of a machine that was renamed", opened(1, "old") + "\n" + opened(2, "old") + "\n", 2},
+	} {
+		for _, read := range []bool{false, true} {
+			writeFile(t, f.HistoryFile(), []byte(c.content))
+			var known *History
+			if read {
+				var err error
+				if known, err = f.ReadHistory(); err != nil {
+					if !strings.Contains(err.Error(), fmt.Sprintf("%s:%d: ", f.HistoryFile(), c.line)) {
+						t.Errorf("%s, read: %v", c.name, err)
+					}
+					continue
+				}
+			}
+			j, _, err := f.openJournal(known)
+			if err == nil {
+				j.Close()
+				t.Fatalf("%s, read before %t: a journal of format 2 was opened for appending lines of format 1", c.name, read)
+			}
+			if where := fmt.Sprintf("%s:%d: ", f.HistoryFile(), c.line); !strings.Contains(err.Error(), where) {
+				t.Errorf("%s, read before %t: %v, want %q in it", c.name, read, err, where)
+			}
+			if got := string(readFile(t, f.HistoryFile())); got != c.content {
+				t.Errorf("%s, read before %t: it was changed", c.name, read)
+			}
+		}
 	}
-	if got := string(readFile(t, f.HistoryFile())); got != content {
-		t.Errorf("it was changed: %q", got)
+}
+
+// What has been read is known, until something is added: by the opening, or by another.
+func TestHistoryHasTheJournal(t *testing.T) {
+	f := NewFolder(t.TempDir(), "host")
+	journalOf(t, f.Dir, "host", 1, 2)
+	h := readHistory(t, f)
+	j, _, err := f.openJournal(h)
+	if err != nil || !h.Has(j) {
+		t.Fatalf("it has not what was read: %v", err)
 	}
+	appendAll(t, j, Event{Event: Finished, Model: "m", Version: "v", Time: at(3)})
+	if h.Has(j) || !readHistory(t, f).Has(j) {
+		t.Error("an event has been added")
+	}
+	j.Close()
+	file, _ := os.OpenFile(f.HistoryFile(), os.O_WRONLY|os.O_APPEND, 0)
+	file.WriteString(`{"event":"finished","model":"m","version":"w"}`)
+	file.Close()
+	h = readHistory(t, f)
+	if j, _, err = f.openJournal(h); err != nil || h.Has(j) {
+		t.Errorf("the last line had no newline: %v", err)
+	}
+	j.Close()
 }
 
 // A disk that is full takes a part of a line. What is written when there is room again must not be lost with it.

@@ -99,7 +99,7 @@ func TestNoLineIsTorn(t *testing.T) {
 
 func TestALogThatIsMovedIsFollowedByANewOne(t *testing.T) {
 	f := NewFolder(t.TempDir(), "host")
-	r, err := f.OpenRecorder()
+	r, err := f.OpenRecorder(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

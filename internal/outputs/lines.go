@@ -62,14 +62,14 @@ func misleads(r rune) bool {
 
 // AppendJSON appends compact JSON, with escapes for the characters in its strings that Clean does not leave as they are. They
 // mean the same, but a terminal is not steered by them.
-func AppendJSON(b []byte, raw string) []byte {
+func AppendJSON(b, raw []byte) []byte {
 	for i := 0; i < len(raw); {
 		if raw[i] < 0x7f {
 			b = append(b, raw[i])
 			i++
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(raw[i:])
+		r, n := utf8.DecodeRune(raw[i:])
 		switch {
 		case r == utf8.RuneError:
 			b = append(b, "\ufffd"...)

@@ -81,7 +81,7 @@ func FuzzAppendJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line := AppendJSON(nil, string(raw))
+		line := AppendJSON(nil, raw)
 		if bad := unsafe(string(line)); bad != "" || bytes.ContainsRune(line, '\t') {
 			t.Fatalf("AppendJSON(%q) = %q: it contains %s", raw, line, bad)
 		}

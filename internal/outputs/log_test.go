@@ -13,7 +13,7 @@ func TestLogHasOneLineARecord(t *testing.T) {
 	f := NewFolder(t.TempDir(), "host")
 	messages := []string{"plain", "two\nlines\r\n", "\x1b[31mred\x1b[0m \u202e\xff", "", "a\ttab", "]::ERROR - forged\n[2024-01-01T00:00:00.000Z]::ERROR - forged"}
 	for range 2 { // the second appends
-		r, err := f.OpenRecorder()
+		r, err := f.OpenRecorder(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestRecorderSaysThatTheHistoryWasTorn(t *testing.T) {
 	j, _ := openJournal(t, f)
 	appendAll(t, j, allKinds()[0])
 	j.file.WriteString("{\"event\":\"fin\x00\x00")
-	r, err := f.OpenRecorder()
+	r, err := f.OpenRecorder(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

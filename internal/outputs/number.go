@@ -48,9 +48,14 @@ func eightDigits(v uint64) (n uint64, ok bool) {
 	if v&high != zeros || (v+0x0606060606060606)&high != zeros {
 		return 0, false
 	}
+	return eight(v), true
+}
+
+// eight is eightDigits for characters that are.
+func eight(v uint64) uint64 {
 	v = (v & 0x0f0f0f0f0f0f0f0f) * (10<<8 + 1) >> 8 // pairs
 	v = (v & 0x00ff00ff00ff00ff) * (100<<16 + 1) >> 16
-	return (v & 0x0000ffff0000ffff) * (10000<<32 + 1) >> 32, true
+	return (v & 0x0000ffff0000ffff) * (10000<<32 + 1) >> 32
 }
 
 // cutFloat cuts a number, as JSON writes one, from the front of b. It is the float64 that is nearest to it, as that of
@@ -117,19 +122,44 @@ var tens = func() (t [20]uint64) {
 	return t
 }()
 
+// A divisor is a power of ten that is divided by.
+type divisor struct {
+	y      uint64 // it, with its highest bit moved up to the 64th,
+	up     int    // by so much
+	hi, lo uint64 // 2^190 / y, rounded down
+}
+
+var divisors = func() (d [len(tens)]divisor) {
+	for i, y := range tens {
+		up := bits.LeadingZeros64(y)
+		y <<= up
+		hi, rest := bits.Div64(1<<62, 0, y)
+		lo, _ := bits.Div64(rest, 0, y)
+		d[i] = divisor{y, up, hi, lo}
+	}
+	return d
+}()
+
 // quotient is the float64 nearest to man / 10^scale.
 func quotient(man uint64, scale int) float64 {
 	if man == 0 || scale == 0 {
 		return float64(man)
 	}
-	y := tens[scale]
-	up, upY := bits.LeadingZeros64(man), bits.LeadingZeros64(y)
-	man, y = man<<up, y<<upY
-	q, rest := bits.Div64(man>>1, man<<63, y) // 63 bits or 64 of the quotient
-	if rest != 0 {
-		q |= 1 // so that what looks like half is more than half
+	d := &divisors[scale]
+	up := bits.LeadingZeros64(man)
+	man <<= up
+	// The first 128 bits of man times 2^190 / y: less than what is exact, as y is no power of two, but not by 4. The upper half
+	// are 62 bits of the quotient, or 63. Its last bit is set so that what looks like half is more than half.
+	q, rest := bits.Mul64(man, d.hi)
+	more, _ := bits.Mul64(man, d.lo)
+	rest, carry := bits.Add64(rest, more, 0)
+	q = (q + carry) | 1
+	if rest > math.MaxUint64-4 { // it may be what is exact
+		if q, rest = bits.Div64(man>>2, man<<62, d.y); rest != 0 {
+			q |= 1
+		}
 	}
-	return float64(q) * math.Float64frombits(uint64(1023+upY-up-63)<<52)
+	return float64(int64(q)) * math.Float64frombits(uint64(1023+d.up-up-62)<<52)
 }
 
 // cutValue is cutFloat for the value of a metric, which may stand for none.

@@ -22,9 +22,9 @@ func (f Folder) RunFile(run string) string     { return filepath.Join(f.RunDir(r
 // longestPoint is far more than the longest line that is a point.
 const longestPoint = 2 * wire.MaxMessage
 
-// Metrics calls each with the points of a run in the order in which they came; time is in milliseconds since 1970. Lines
-// that are no points are passed over. Memory does not grow with the file. It is no error that there is none.
-func (f Folder) Metrics(run string, each func(name string, step int64, value float64, time int64)) error {
+// Metrics calls each with the points of a run in the order in which they came; another takes the place of a point when it returns.
+// Lines that are no points are passed over. Memory does not grow with the file. It is no error that there is none.
+func (f Folder) Metrics(run string, each func(p *wire.Point)) error {
 	file, err := open(f.MetricsFile(run))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -39,25 +39,24 @@ func (f Folder) Metrics(run string, each func(name string, step int64, value flo
 	return nil
 }
 
-func readPoints(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
+func readPoints(r io.Reader, each func(p *wire.Point)) error {
 	return inBlocks(r, longestPoint, scanPoints, func(s *pointScanner) error {
 		for i := range s.points {
-			p := &s.points[i]
-			each(p.Name, p.Step, p.Value, p.Time)
+			each(&s.points[i])
 		}
 		return nil
 	})
 }
 
-func scanPoints(s *pointScanner, text []byte) {
+func scanPoints(s *pointScanner, _ int64, text []byte) {
 	s.points = s.points[:0]
-	s.scanAll(text, func() { s.points = append(s.points, s.Point) })
+	s.scanAll(text, func(p *wire.Point) { s.points = append(s.points, *p) })
 }
 
 // MetricsParts is Metrics for those to whom the order of points does not matter: the file is read in parts, each by a
 // goroutine of its own, which asks for a function first and calls it with its points. Parts that follow each other in the
 // file have numbers that do.
-func (f Folder) MetricsParts(run string, parts int, each func(part int) func(name string, step int64, value float64, time int64)) error {
+func (f Folder) MetricsParts(run string, parts int, each func(part int) func(p *wire.Point)) error {
 	file, err := open(f.MetricsFile(run))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -105,11 +104,11 @@ func lineAfter(file io.ReaderAt, from int64) int64 {
 	}
 }
 
-func readPart(r io.Reader, each func(name string, step int64, value float64, time int64)) error {
+func readPart(r io.Reader, each func(p *wire.Point)) error {
 	var s pointScanner
 	free := make(chan *lineBlock[struct{}], 1)
-	return readBlocks(r, longestPoint, free, func(b *lineBlock[struct{}], text []byte) bool {
-		s.scanAll(text, func() { each(s.Name, s.Step, s.Value, s.Time) })
+	return readBlocks(r, longestPoint, free, func(b *lineBlock[struct{}], _ int64, text []byte) bool {
+		s.scanAll(text, each)
 		free <- b
 		return true
 	})
@@ -124,6 +123,8 @@ type pointScanner struct {
 	names  map[string]string
 	recent []lineName
 	next   int // the one in recent to try first
+
+	stepDigits, timeDigits int // of the last point that scanWhole has looked at
 }
 
 // A lineName is a name that needs no escapes.
@@ -131,14 +132,14 @@ type lineName struct{ name, line string } // line: what lines with it begin with
 
 func named(name string) lineName { return lineName{name, nameKey + name + stepKey} }
 
-// scanAll calls take after each point in text.
-func (s *pointScanner) scanAll(text []byte, take func()) {
+// scanAll calls take with each point in text.
+func (s *pointScanner) scanAll(text []byte, take func(p *wire.Point)) {
 	if s.names == nil {
 		s.names = map[string]string{}
 	}
 	for len(text) > 0 {
 		if n := s.scanWhole(text); n > 0 {
-			take()
+			take(&s.Point)
 			text = text[n:]
 			continue
 		}
@@ -149,7 +150,7 @@ func (s *pointScanner) scanAll(text []byte, take func()) {
 			text = nil
 		}
 		if s.scan(line) {
-			take()
+			take(&s.Point)
 		}
 	}
 }

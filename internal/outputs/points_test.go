@@ -28,7 +28,7 @@ func FuzzFloat(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		v, rest, ok := cutFloat([]byte(s))
-		c := cursor{s: s}
+		c := cursor{s: []byte(s)}
 		valid := c.number() && (c.i == len(s) || s[c.i] < '0' || s[c.i] > '9') // 01
 		want, err := strconv.ParseFloat(s[:c.i], 64)
 		if ok != (valid && err == nil) || ok && (!sameFloat(v, want) || string(rest) != s[c.i:]) {
@@ -66,11 +66,33 @@ func FuzzWhole(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		fast := pointScanner{names: map[string]string{}, recent: []lineName{named("loss"), named("a")}}
 		slow := pointScanner{names: map[string]string{}}
-		n := fast.scanWhole(append(append(line[:len(line):len(line)], '\n'), make([]byte, 200)...))
+		text := append(line[:len(line):len(line)], '\n')
+		n := fast.scanWhole(text)
 		if n > 0 && (n > len(line)+1 || !slow.decode(line[:n-1]) || fast.Name != slow.Name || fast.Step != slow.Step || !sameFloat(fast.Value, slow.Value) || fast.Time != slow.Time) {
 			t.Errorf("%q: %d %+v, not %+v", line, n, fast.Point, slow.Point)
 		}
+		// What was before does not matter.
+		for _, length := range [][2]int{{1, 1}, {7, 13}, {18, 18}, {40, 40}} {
+			again := pointScanner{names: map[string]string{}, recent: fast.recent, stepDigits: length[0], timeDigits: length[1]}
+			if m := again.scanWhole(text); m != n || n > 0 && (again.Step != fast.Step || !sameFloat(again.Value, fast.Value) || again.Time != fast.Time) {
+				t.Errorf("%q after fields of %v digits: %d %+v, not %d %+v", line, length, m, again.Point, n, fast.Point)
+			}
+		}
 	})
+}
+
+// Points as training loops write them need no other scanner.
+func TestWhole(t *testing.T) {
+	s := pointScanner{recent: []lineName{named("loss")}}
+	for i, value := range []float64{0.5, 2.2809280037280684, -3, 0, 0.008414709848078965, 123.25, -0.0000123, 100000, 1} {
+		for _, step := range []int64{0, 9, 10, 123456789, 1e17} {
+			want := point("loss", step, value, 1795385931228+int64(i))
+			line := append(wire.AppendPoint(nil, want), '\n')
+			if n := s.scanWhole(line); n != len(line) || s.Point != want {
+				t.Errorf("%s: %d, %+v", line, n, s.Point)
+			}
+		}
+	}
 }
 
 func TestFloats(t *testing.T) {
@@ -88,9 +110,7 @@ func TestFloats(t *testing.T) {
 
 func points(t *testing.T, f Folder, run string) (got []wire.Point) {
 	t.Helper()
-	err := f.Metrics(run, func(name string, step int64, value float64, time int64) {
-		got = append(got, wire.Point{Name: name, Step: step, Value: value, Time: time})
-	})
+	err := f.Metrics(run, func(p *wire.Point) { got = append(got, *p) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,9 +158,9 @@ func TestPointsOfVeryManyNames(t *testing.T) {
 		text = append(wire.AppendPoint(text, point("often", int64(i), 1, 1)), '\n')
 	}
 	i := 0
-	err := readPoints(bytes.NewReader(text), func(name string, step int64, _ float64, _ int64) {
-		if want := []string{strconv.Itoa(i / 2), "often"}[i%2]; name != want || step != int64(i/2) {
-			t.Fatalf("point %d: %s %d, not %s", i, name, step, want)
+	err := readPoints(bytes.NewReader(text), func(p *wire.Point) {
+		if want := []string{strconv.Itoa(i / 2), "often"}[i%2]; p.Name != want || p.Step != int64(i/2) {
+			t.Fatalf("point %d: %s %d, not %s", i, p.Name, p.Step, want)
 		}
 		i++
 	})
@@ -161,7 +181,7 @@ func BenchmarkPoints(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		got := 0
-		if err := readPoints(bytes.NewReader(text), func(string, int64, float64, int64) { got++ }); err != nil || got != n {
+		if err := readPoints(bytes.NewReader(text), func(*wire.Point) { got++ }); err != nil || got != n {
 			b.Fatal(got, err)
 		}
 	}
@@ -186,8 +206,8 @@ func TestParts(t *testing.T) {
 		}
 		for _, parts := range []int{1, 2, 3, 7, 100, 5000} {
 			steps := make([][]int64, parts)
-			err := f.MetricsParts("r", parts, func(part int) func(string, int64, float64, int64) {
-				return func(_ string, step int64, _ float64, _ int64) { steps[part] = append(steps[part], step) }
+			err := f.MetricsParts("r", parts, func(part int) func(*wire.Point) {
+				return func(p *wire.Point) { steps[part] = append(steps[part], p.Step) }
 			})
 			if err != nil {
 				t.Fatal(err)

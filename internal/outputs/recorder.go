@@ -31,8 +31,9 @@ type Recorder struct {
 	blocks int64      // size of the output file
 }
 
-// OpenRecorder opens the files of this host. The caller holds the lock of the folder.
-func (f Folder) OpenRecorder() (*Recorder, error) {
+// OpenRecorder opens the files of this host. The caller holds the lock of the folder. Who has read the history with the lock
+// held hands it over; unless the history has it all, the journal has had to be changed.
+func (f Folder) OpenRecorder(known *History) (*Recorder, error) {
 	last, err := f.readStatus(f.Host) // one of a newer format must not be replaced
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (f Folder) OpenRecorder() (*Recorder, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("write output: %w", err)
 	}
-	journal, torn, err := f.OpenJournal()
+	journal, torn, err := f.openJournal(known)
 	if err != nil {
 		return nil, err
 	}

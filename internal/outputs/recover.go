@@ -73,8 +73,9 @@ func endedInOrder(file *os.File, last Status) bool {
 	}
 	line := bytes.TrimSuffix(tail, []byte("\n"))
 	line = line[bytes.LastIndexByte(line, '\n')+1:]
+	var s scanner
 	var e Entry
-	if !scanEntry(string(line), &e) || e.Event != End {
+	if !s.entry(line, &e, false) || e.Event != End {
 		return false
 	}
 	return last.Host == "" || last.Ended != nil && !last.Started.After(e.Time)
@@ -82,8 +83,10 @@ func endedInOrder(file *os.File, last Status) bool {
 
 // An openRun is a run that has no end in the journal.
 type openRun struct {
-	run     Run    // as recorded, else as far as the journal tells
-	started *Entry // nil when the journal does not know of it
+	run        Run    // as recorded, else as far as the journal tells
+	started    bool   // the journal knows of it,
+	parameters string // with these, as a hash,
+	order      int64  // and this place
 	// superseded: another run of its version has come since. What the journal tells of the version is of that.
 	superseded bool
 }
@@ -103,22 +106,30 @@ func (f Folder) openRuns(j *Journal, last Status) (all []openRun, err error) {
 		since = last.Started.Time
 	}
 	type name struct{ model, version string }
-	open := map[string]*Entry{}
+	open := map[string]openRun{}
 	ended := map[string]bool{}
 	latest := map[name]string{}
-	err = inBlocks(io.NewSectionReader(j.file, max(0, begin), math.MaxInt64-max(0, begin)), maxEvent, scanEntries, func(entries *[]Entry) error {
-		for _, e := range *entries {
+	begin = max(0, begin)
+	scan := func(s *scanner, at int64, text []byte) { s.scan(at, text, false) }
+	err = inBlocks(io.NewSectionReader(j.file, begin, math.MaxInt64-begin), maxEvent, scan, func(s *scanner) error {
+		for i := range s.entries {
+			e := &s.entries[i]
+			id := string(e.Run)
 			switch e.Event {
 			case Begin:
 				since = e.Time
 			case Started:
-				started := e
-				open[e.Run] = &started
-				latest[name{e.Model, e.Version}] = e.Run
+				run := Run{
+					ID: id, Model: string(e.Model), Version: string(e.Version), Status: Running, Mode: wire.ModeExecution,
+					Parameters: bytes.Clone(e.Params), ParametersHash: string(e.Parameters), Host: f.Host, Code: Code{Fingerprint: string(e.Code)},
+					Dir: string(e.Dir), Resumes: string(e.Resumes), Started: Time{e.Time},
+				}
+				open[id] = openRun{run: run, started: true, parameters: run.ParametersHash, order: e.Order}
+				latest[name{run.Model, run.Version}] = id
 			case Finished, Failed, Interrupted:
-				delete(open, e.Run)
-				ended[e.Run] = true
-				latest[name{e.Model, e.Version}] = e.Run
+				delete(open, id)
+				ended[id] = true
+				latest[name{string(e.Model), string(e.Version)}] = id
 			}
 		}
 		return nil
@@ -126,22 +137,19 @@ func (f Folder) openRuns(j *Journal, last Status) (all []openRun, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for id, e := range open {
-		run, ok := f.recorded(id)
-		if !ok {
-			run = Run{
-				ID: id, Model: e.Model, Version: e.Version, Status: Running, Mode: wire.ModeExecution, Parameters: []byte(e.Params), ParametersHash: e.Parameters,
-				Host: f.Host, Code: Code{Fingerprint: e.Code}, Dir: e.Dir, Resumes: e.Resumes, Started: Time{e.Time},
-			}
+	for id, o := range open {
+		o.superseded = latest[name{o.run.Model, o.run.Version}] != id
+		if run, ok := f.recorded(id); ok {
+			o.run = run
 		}
-		all = append(all, openRun{run, e, latest[name{e.Model, e.Version}] != id})
+		all = append(all, o)
 	}
 	for _, id := range f.runsSince(since) {
-		if ended[id] || open[id] != nil {
+		if ended[id] || open[id].started {
 			continue
 		}
 		if run, ok := f.recorded(id); ok {
-			all = append(all, openRun{run, nil, latest[name{run.Model, run.Version}] > id})
+			all = append(all, openRun{run: run, superseded: latest[name{run.Model, run.Version}] > id})
 		}
 	}
 	slices.SortFunc(all, func(a, b openRun) int { return strings.Compare(a.run.ID, b.run.ID) })
@@ -200,7 +208,7 @@ func (f Folder) settle(j *Journal, o openRun, last Status) (did string, err erro
 		did = name + " had finished, but not all of that was recorded: now it is"
 	case Failed:
 		// What was refused before a process was started for it is refused again.
-		line = line && (o.started != nil || run.Seconds > 0)
+		line = line && (o.started || run.Seconds > 0)
 		did = name + " had failed, but not all of that was recorded: now it is"
 	default:
 		if run.Status != Interrupted {
@@ -208,7 +216,7 @@ func (f Folder) settle(j *Journal, o openRun, last Status) (did string, err erro
 		}
 		// Without a line that it has started it may not have begun, or have been about to empty its model directory: it has to
 		// start from scratch. One that has trained since had such a line.
-		line = line && (o.started != nil || f.LastStep(run.ID) > 0)
+		line = line && (o.started || f.LastStep(run.ID) > 0)
 		did = fmt.Sprintf("%s was interrupted when the pipeline was killed", name)
 		if run.Steps.Done > 0 {
 			did += fmt.Sprintf(", after step %d", run.Steps.Done)
@@ -226,11 +234,8 @@ func (f Folder) settle(j *Journal, o openRun, last Status) (did string, err erro
 		return did, nil
 	}
 	e := run.End()
-	if o.started == nil || o.started.Parameters != run.ParametersHash {
-		e.Params = run.Parameters
-		if o.started != nil {
-			e.Order = int(o.started.Order)
-		}
+	if !o.started || o.parameters != run.ParametersHash {
+		e.Params, e.Order = run.Parameters, int(o.order)
 	}
 	return did, j.Append(e)
 }

@@ -15,7 +15,7 @@ import (
 
 func openRecorder(t *testing.T, f Folder) *Recorder {
 	t.Helper()
-	r, err := f.OpenRecorder()
+	r, err := f.OpenRecorder(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func do(t *testing.T, n int) Folder {
 // recovered checks that every run has one end, that is the same everywhere, and returns how many ends of each kind there are.
 func recovered(t *testing.T, f Folder, what string) map[string]int {
 	t.Helper()
-	r, err := f.OpenRecorder()
+	r, err := f.OpenRecorder(nil)
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -105,15 +105,16 @@ func recovered(t *testing.T, f Folder, what string) map[string]int {
 	}
 	ends, began := map[string]string{}, map[string]bool{}
 	warnings, err := f.ReadEntries(func(_ string, e *Entry) {
+		run := string(e.Run)
 		switch e.Event {
 		case Started:
-			began[e.Run] = true
+			began[run] = true
 		case Finished, Failed, Interrupted:
-			if ends[e.Run] != "" {
-				t.Errorf("%s: run %s has two ends", what, e.Run)
+			if ends[run] != "" {
+				t.Errorf("%s: run %s has two ends", what, run)
 			}
-			ends[e.Run] = e.Event
-			if e.Event == Finished && (e.Results == "" || e.Step != 8 || e.Seconds != 30) || e.Event != Finished && (e.Cause == "" || len(e.Cause) > 2100) || e.Params == "" && !began[e.Run] {
+			ends[run] = e.Event
+			if e.Event == Finished && (len(e.Values) == 0 || e.Step != 8 || e.Seconds != 30) || e.Event != Finished && (len(e.Cause) == 0 || len(e.Cause) > 2100) || len(e.Params) == 0 && !began[run] {
 				t.Errorf("%s: %+v", what, e)
 			}
 		}
@@ -367,7 +368,7 @@ func BenchmarkRecoverNothing(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		r, err := f.OpenRecorder()
+		r, err := f.OpenRecorder(nil)
 		if err != nil || r.AfterKill {
 			b.Fatal(err)
 		}

@@ -1,81 +1,131 @@
 package outputs
 
-import "encoding/binary"
-
-// ahead is how many bytes scanWhole looks at behind the name of a point: more than a plain line has.
-const ahead = 96
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // scanWhole is scan for the line at the front of b, if it is one as training loops write them by the million: of a name that
-// came before, a step, a number without an exponent, a time. It finds the end of the line by itself, and returns the length
-// of the line with its newline. 0 leaves it to scan.
+// came before, a step, a number, a time. It returns the length of the line with its newline. 0 leaves it to scan.
+//
+// No field has to be read to find where the next one begins, so that the CPU can look at all of them at once: step and time are
+// tried as long as those of the point before were, and the value is what stands between.
 func (s *pointScanner) scanWhole(b []byte) int {
-	begin := s.recentName(b)
-	if begin == 0 || len(b)-begin < ahead {
+	end := bytes.IndexByte(b, '\n')
+	if end < 0 {
 		return 0
 	}
-	l := b[begin : begin+ahead]
-	step, i := wholeDigits(l, 0)
-	if i == 0 || i > 18 || l[0] == '0' && i > 1 || string(l[i:i+len(valueKey)]) != valueKey {
+	line := b[:end]
+	begin := s.recentName(line)
+	if begin == 0 || line[end-1] != '}' {
 		return 0
 	}
-	i += len(valueKey)
-	negative := l[i] == '-'
-	if negative {
-		i++
-	}
-	start := i
-	man, i := wholeDigits(l, i)
-	digits := i - start
-	if digits == 0 || digits > 19 || l[start] == '0' && digits > 1 {
-		return 0
-	}
-	scale := 0
-	if l[i] == '.' {
-		point := i + 1
-		var fraction uint64
-		fraction, i = wholeDigits(l, point)
-		scale = i - point
-		if scale == 0 || scale > 19 || digits+scale > 19 && man != 0 {
+	stepEnd := begin + s.stepDigits
+	if !hasAt(line, stepEnd, valueKey) {
+		for stepEnd = begin; stepEnd < end && line[stepEnd]-'0' <= 9; stepEnd++ {
+		}
+		if s.stepDigits = stepEnd - begin; !hasAt(line, stepEnd, valueKey) {
 			return 0
 		}
-		man = man*tens[scale] + fraction
 	}
-	if i > ahead-len(timeKey)-24 || string(l[i:i+len(timeKey)]) != timeKey {
+	timeEnd := end - 1
+	timeBegin := timeEnd - s.timeDigits
+	if !hasAt(line, timeBegin-len(timeKey), timeKey) {
+		for timeBegin = timeEnd; line[timeBegin-1]-'0' <= 9; timeBegin-- {
+		}
+		if s.timeDigits = timeEnd - timeBegin; !hasAt(line, timeBegin-len(timeKey), timeKey) {
+			return 0
+		}
+	}
+	value, ok := plainFloat(line, stepEnd+len(valueKey), timeBegin-len(timeKey))
+	if !ok || s.stepDigits > 18 || s.timeDigits > 18 {
 		return 0
 	}
-	i += len(timeKey)
-	start = i
-	when, i := wholeDigits(l, i)
-	if i == start || i > start+18 || l[start] == '0' && i > start+1 || l[i] != '}' || l[i+1] != '\n' {
+	var step, when uint64
+	if n := s.stepDigits; 1 < n && n <= 8 && line[begin] != '0' { // not in a call: it would take as long again
+		var odd uint64
+		step, odd = lastDigits(binary.LittleEndian.Uint64(line[stepEnd-8:]), n)
+		ok = odd == 0
+	} else {
+		step, ok = wholeNumber(line, begin, stepEnd)
+	}
+	if n := s.timeDigits; ok && 8 < n && n <= 16 && line[timeBegin] != '0' {
+		high, odd := lastDigits(binary.LittleEndian.Uint64(line[timeEnd-16:]), n-8)
+		low, oddLow := lastDigits(binary.LittleEndian.Uint64(line[timeEnd-8:]), 8)
+		when, ok = high*1e8+low, odd|oddLow == 0
+	} else if ok {
+		when, ok = wholeNumber(line, timeBegin, timeEnd)
+	}
+	if !ok {
 		return 0
 	}
-	switch {
-	case man < 1<<53: // both sides are exact, so that their quotient is the nearest
-		s.Value = float64(man) / float64(tens[scale])
-	default:
-		s.Value = quotient(man, scale)
-	}
-	if negative {
-		s.Value = -s.Value
-	}
-	s.Step, s.Time = int64(step), int64(when)
-	return begin + i + 2
+	s.Step, s.Value, s.Time = int64(step), value, int64(when)
+	return end + 1
 }
 
-// wholeDigits returns the value of the digits in l from i on, and where they end: at 40 at the latest of them, far from the end
-// of l. The value is right up to 19 digits.
-func wholeDigits(l []byte, i int) (n uint64, end int) {
-	for i+8 <= len(l) {
-		v := binary.LittleEndian.Uint64(l[i:])
-		eight, ok := eightDigits(v)
-		if !ok {
-			break
-		}
-		n = n*1e8 + eight
-		i += 8
-	}
-	for ; i < len(l) && l[i]-'0' <= 9; i++ {
-		n = n*10 + uint64(l[i]-'0')
-	}
-	return n, i
+func hasAt(line []byte, i int, key string) bool {
+	return i >= 0 && i+len(key) <= len(line) && string(line[i:i+len(key)]) == key
 }
+
+// wholeNumber is the number that stands in line from one place to another, as JSON writes it. It is right up to 19 digits.
+func wholeNumber(line []byte, from, to int) (n uint64, ok bool) {
+	if to <= from || line[from] == '0' && to > from+1 {
+		return 0, false
+	}
+	return digits(line, from, to)
+}
+
+// plainFloat is cutFloat for what stands in line from one place to another.
+func plainFloat(line []byte, from, to int) (v float64, ok bool) {
+	if from >= to {
+		return 0, false
+	}
+	negative := line[from] == '-'
+	first := from
+	if negative {
+		first++
+	}
+	if scale := to - first - 2; scale >= 1 && scale <= 19 && line[first+1] == '.' && line[first]-'0' <= 9 && (scale < 19 || line[first] == '0') {
+		if fraction, ok := digits(line, first+2, to); ok {
+			v = quotient(uint64(line[first]-'0')*tens[scale]+fraction, scale)
+			if negative {
+				v = -v
+			}
+			return v, true
+		}
+	}
+	v, rest, ok := cutFloat(line[from:to])
+	return v, ok && len(rest) == 0
+}
+
+// digits is the value of the digits in line from one place to another, right up to 19 of them, if there are no others. What a
+// line with a point begins with is longer than what is looked at before them.
+func digits(line []byte, from, to int) (n uint64, ok bool) {
+	count := to - from
+	n, odd := lastDigits(binary.LittleEndian.Uint64(line[to-8:]), count)
+	if count > 8 {
+		more, oddMore := lastDigits(binary.LittleEndian.Uint64(line[to-16:]), count-8)
+		n, odd = n+more*1e8, odd|oddMore
+	}
+	if count > 16 {
+		more, oddMore := lastDigits(binary.LittleEndian.Uint64(line[to-24:]), count-16)
+		n, odd = n+more*1e16, odd|oddMore
+	}
+	return n, odd == 0 && count <= 24
+}
+
+// lastDigits is the value of the last so many of eight characters, the first in the lowest byte. odd is not zero when they are
+// not all digits.
+func lastDigits(v uint64, count int) (n, odd uint64) {
+	mask := masks[min(count, 8)&15]
+	const high, zeros = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030
+	odd = ((v&high ^ zeros) | ((v+0x0606060606060606)&high ^ zeros)) & mask
+	return eight(v & mask), odd
+}
+
+var masks = func() (m [16]uint64) {
+	for i := range m {
+		m[i] = ^uint64(0) << max(0, 64-8*i)
+	}
+	return m
+}()

@@ -87,10 +87,10 @@ func (p *Pipeline) expectation(m *model) (finished bool, stale []outputs.Past) {
 		if m.program.Path == "" || p.Keep {
 			continue
 		}
-		switch p.compareCode(m, past) {
+		switch p.compareCode(m, *past) {
 		case otherCode:
 			finished = false
-			stale = append(stale, past)
+			stale = append(stale, *past)
 		case unknownCode:
 			finished = false
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -13,7 +14,7 @@ import (
 )
 
 // many writes the journal of n runs with ten parameters and six metrics each.
-func many(b *testing.B, n int) outputs.Folder {
+func many(b testing.TB, n int) outputs.Folder {
 	f := outputs.NewFolder(b.TempDir(), "a")
 	file, err := os.Create(f.HistoryFile())
 	if err != nil {
@@ -36,10 +37,10 @@ func many(b *testing.B, n int) outputs.Folder {
 		finish.Results = outputs.Results{"training": {"accuracy": 0.99, "loss": 0.1}}
 		for _, set := range []string{"train", "test"} {
 			finish.Results[set] = map[string]wire.Float{}
-			finish.Results[set]["accuracy"] = wire.Float(rand.Float64())
+			finish.Results[set]["accuracy"] = shuffled(i)
 			finish.Results[set]["loss"] = wire.Float(rand.Float64())
 		}
-		finish.Git = &outputs.Git{Commit: "b041c7d9fb0c0693b041c7d9fb0c0693b041c7d9", Branch: "main"}
+		finish.Git = &outputs.Git{Commit: fmt.Sprintf("%040x", i/1000), Branch: "main"}
 		e.Encode(start)
 		e.Encode(finish)
 	}
@@ -48,6 +49,9 @@ func many(b *testing.B, n int) outputs.Folder {
 	}
 	return f
 }
+
+// shuffled are the accuracies of many.
+func shuffled(i int) wire.Float { return wire.Float(i*7919%10_007) / 10_007 }
 
 func BenchmarkRead(b *testing.B) {
 	f := many(b, 100_000)
@@ -60,4 +64,48 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkSort sorts 100,000 runs as ls does.
+func BenchmarkSort(b *testing.B) {
+	x, err := Read(many(b, 100_000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, by := range []string{"test.accuracy", "learning_rate", "took", "version"} {
+		b.Run(by, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Sort(slices.Clone(x.Runs), by, Measure{}, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkBest finds the best versions of ten models: among 100,000 runs that have been read, and in the journal as -r does at
+// its end.
+func BenchmarkBest(b *testing.B) {
+	f := many(b, 100_000)
+	x, err := Read(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if bests := Best(Measure{}, x.Runs, nil); len(bests) != 10 {
+				b.Fatal(len(bests))
+			}
+		}
+	})
+	b.Run("journal", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if bests, err := BestOf(f, Measure{}, 7); err != nil || len(bests) != 10 {
+				b.Fatal(len(bests), err)
+			}
+		}
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -121,13 +120,14 @@ func BestOf(folder outputs.Folder, measure Measure, pid int) ([]ModelBest, error
 				clear(names)
 			}
 		case ours && e.Event == outputs.Finished:
-			outputs.EachResult(e.Results, func(set, name, _ string) bool {
-				if names[e.Model] == nil {
-					names[strings.Clone(e.Model)] = map[string]bool{}
-				}
-				names[e.Model][set+"."+name] = true
-				return true
-			})
+			of := names[string(e.Model)]
+			if of == nil {
+				of = map[string]bool{}
+				names[string(e.Model)] = of
+			}
+			for _, name := range e.Names {
+				of[name] = true
+			}
 		}
 	})
 	if err != nil {
@@ -146,22 +146,18 @@ func BestOf(folder outputs.Folder, measure Measure, pid int) ([]ModelBest, error
 		if e.Event == outputs.Begin && host == folder.Host {
 			ours = e.PID == int64(pid) && e.Time.Equal(began)
 		}
-		b := bests[e.Model]
+		b := bests[string(e.Model)]
 		if e.Event != outputs.Finished || b == nil {
 			return
 		}
-		outputs.EachResult(e.Results, func(set, name, value string) bool {
-			if !isMetric(b.Metric, set, name) {
-				return true
-			}
-			switch {
-			case ours && host == folder.Host:
-				b.take(&b.Run, &b.Value, e, outputs.ResultValue(value))
-			case e.Time.Before(began):
-				b.take(&b.Before, &b.Was, e, outputs.ResultValue(value))
-			}
-			return false
-		})
+		i := slices.Index(e.Names, b.Metric)
+		switch {
+		case i < 0:
+		case ours && host == folder.Host:
+			b.take(&b.Run, &b.Value, e, e.Values[i])
+		case e.Time.Before(began):
+			b.take(&b.Before, &b.Was, e, e.Values[i])
+		}
 	})
 	var all []ModelBest
 	for _, model := range slices.Sorted(maps.Keys(bests)) {
@@ -174,8 +170,8 @@ func BestOf(folder outputs.Folder, measure Measure, pid int) ([]ModelBest, error
 
 // take makes what e tells of the best of its kind, if it is. Of equals that is what started first.
 func (b *ModelBest) take(best **Run, value *float64, e *outputs.Entry, v float64) {
-	if *best == nil || b.Better(v, *value) || !b.Better(*value, v) && e.Run < (*best).ID {
-		*best = &Run{ID: strings.Clone(e.Run), Model: b.Model, Version: strings.Clone(e.Version)}
+	if *best == nil || b.Better(v, *value) || !b.Better(*value, v) && string(e.Run) < (*best).ID {
+		*best = &Run{ID: string(e.Run), Model: b.Model, Version: string(e.Version)}
 		*value = v
 	}
 }

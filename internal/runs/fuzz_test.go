@@ -66,7 +66,7 @@ func FuzzCondition(f *testing.F) {
 	for _, s := range []string{"test.accuracy>0.9", "a!=b", "a==", "!", "<=", " x = y ", "a=b=c", "a!b", "\xff<\x00"} {
 		f.Add(s)
 	}
-	r := &Run{params: `{"a":"b","x":1}`, results: `{"test":{"accuracy":0.5}}`}
+	r := &Run{params: []byte(`{"a":"b","x":1}`), metrics: []string{"test.accuracy"}, values: []float64{0.5}}
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ParseCondition(text)
 		if err != nil {

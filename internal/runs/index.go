@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
@@ -39,7 +40,7 @@ func Read(folder outputs.Folder) (*Index, error) {
 	var hosts []*reading
 	warnings, err := folder.ReadEntries(func(host string, e *outputs.Entry) {
 		if len(hosts) == 0 || hosts[len(hosts)-1].host != host {
-			hosts = append(hosts, &reading{x: x, folder: folder, host: host, open: map[string]*Run{}})
+			hosts = append(hosts, &reading{x: x, folder: &folder, host: host, open: map[string]*Run{}, names: map[string]string{}})
 		}
 		hosts[len(hosts)-1].add(e)
 	})
@@ -61,11 +62,15 @@ func Compare(a, b *Run) int { return cmp.Compare(a.at, b.at) }
 // A reading is one journal that is being read.
 type reading struct {
 	x      *Index
-	folder outputs.Folder
+	folder *outputs.Folder
 	host   string
-	last   *Execution      // nil before the first line that an execution begins with
-	open   map[string]*Run // those that have started and not ended, by ID
-	room   []Run           // for those to come
+	last   *Execution        // nil before the first line that an execution begins with
+	open   map[string]*Run   // those that have started and not ended, by ID
+	room   []Run             // for those to come
+	names  map[string]string // those that runs share, by themselves
+	git    []byte            // of the last run that has one
+	params slab[byte]
+	values slab[float64]
 
 	// In milliseconds since 1970: the latest time that the journal has told of, and the earliest at which what comes now can have
 	// been, because that was before it.
@@ -106,7 +111,7 @@ func (h *reading) add(e *outputs.Entry) {
 			h.earliest = max(h.earliest, h.latest+1)
 		}
 		h.latest = h.earliest
-		h.last = &Execution{Host: h.host, PID: int(e.PID), Command: e.Command, Began: e.Time, at: h.earliest}
+		h.last = &Execution{Host: h.host, PID: int(e.PID), Command: string(e.Command), Began: e.Time, at: h.earliest}
 		h.x.Executions = append(h.x.Executions, h.last)
 	case outputs.End:
 		h.told(e.Time)
@@ -115,15 +120,15 @@ func (h *reading) add(e *outputs.Entry) {
 			return // its beginning cannot be read
 		}
 		h.last.Ended, h.last.Seconds = e.Time, e.Seconds
-		if json.Unmarshal([]byte(e.Tally), &h.last.Tally) != nil {
+		if json.Unmarshal(e.Tally, &h.last.Tally) != nil {
 			h.last.Tally = nil
 		}
 	case outputs.Started:
 		r := h.run(e)
 		r.Status, r.Started, r.at = Running, e.Time, h.started(e.Time)
-		h.open[e.Run] = r
+		h.open[r.ID] = r
 	case outputs.Finished, outputs.Failed, outputs.Interrupted:
-		r := h.open[e.Run]
+		r := h.open[string(e.Run)]
 		if r == nil { // a model that cannot be run, or a start that cannot be read
 			r = h.run(e)
 			if r.Started = e.Time; !e.Time.IsZero() {
@@ -131,11 +136,17 @@ func (h *reading) add(e *outputs.Entry) {
 			}
 			r.at = h.started(r.Started)
 		}
-		delete(h.open, e.Run)
+		delete(h.open, r.ID)
 		h.told(e.Time)
-		r.Status, r.Ended, r.Seconds, r.Step, r.Error = e.Event, e.Time, e.Seconds, e.Step, e.Cause
-		r.Code, r.results, r.git = e.Code, e.Results, e.Git
-		r.params = cmp.Or(e.Params, r.params) // edited since it started
+		r.Status, r.Ended, r.Seconds, r.Step, r.Error = e.Event, e.Time, e.Seconds, e.Step, string(e.Cause)
+		r.Code, r.metrics, r.values = h.shared(e.Code), e.Names, h.values.keep(e.Values)
+		if !bytes.Equal(h.git, e.Git) {
+			h.git = bytes.Clone(e.Git)
+		}
+		r.git = h.git
+		if len(e.Params) > 0 { // edited since it started
+			r.params = h.params.keep(e.Params)
+		}
 	}
 }
 
@@ -144,17 +155,46 @@ func (h *reading) run(e *outputs.Entry) *Run {
 	if len(h.room) == 0 {
 		h.room = make([]Run, 256)
 	}
+	// Not through a pointer, which is looked at first: that costs memory that has never been used a second page fault.
+	h.room[0] = Run{
+		ID: string(e.Run), Model: h.shared(e.Model), Version: string(e.Version), Host: h.host, Dir: h.shared(e.Dir), Resumes: string(e.Resumes),
+		Code: h.shared(e.Code), folder: h.folder, params: h.params.keep(e.Params), order: e.Order, ordered: len(e.Params) > 0,
+		early: len(e.Params) == 0 && h.last == nil,
+	}
 	r := &h.room[0]
 	h.room = h.room[1:]
-	*r = Run{
-		ID: e.Run, Model: e.Model, Version: e.Version, Host: h.host, Dir: e.Dir, Resumes: e.Resumes, Code: e.Code,
-		folder: h.folder, params: e.Params, order: e.Order, ordered: e.Params != "", early: e.Params == "" && h.last == nil,
-	}
 	h.x.Runs = append(h.x.Runs, r)
 	if h.last != nil {
 		h.last.Runs = append(h.last.Runs, r)
 	}
 	return r
+}
+
+// shared returns a text that many runs have as a string, which they share.
+func (h *reading) shared(text []byte) string {
+	s, ok := h.names[string(text)]
+	if !ok {
+		if len(h.names) == 1000 { // each has its own
+			clear(h.names)
+		}
+		s = string(text)
+		h.names[s] = s
+	}
+	return s
+}
+
+// A slab holds slices that are kept for long, many in one piece of memory.
+type slab[T any] []T
+
+// keep returns a copy of from.
+func (s *slab[T]) keep(from []T) []T {
+	const piece = 8 << 10
+	if cap(*s)-len(*s) < len(from) {
+		*s = make([]T, 0, max(piece, len(from)))
+	}
+	start := len(*s)
+	*s = append(*s, from...)
+	return (*s)[start:len(*s):len(*s)]
 }
 
 // closeAll sets what has become of runs that nothing more will be told of.

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
 	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
@@ -12,50 +11,27 @@ import (
 
 // MetricNames are the names of all Metrics of runs, sorted.
 func MetricNames(runs []*Run) []string {
-	// Very many runs are looked at by several goroutines.
-	const some = 4000
-	var parts []map[metricKey]bool
-	var wg sync.WaitGroup
-	for part := range slices.Chunk(runs, some) {
-		seen := map[metricKey]bool{}
-		parts = append(parts, seen)
-		wg.Go(func() { metricKeys(part, seen) })
-	}
-	wg.Wait()
 	names := map[string]bool{}
-	for _, seen := range parts {
-		for k := range seen {
-			names[k.set+"."+k.name] = true
+	seen := map[*string]bool{} // runs share their names
+	for _, r := range runs {
+		if len(r.metrics) == 0 || seen[&r.metrics[0]] {
+			continue
+		}
+		seen[&r.metrics[0]] = true
+		for _, name := range r.metrics {
+			names[name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
-}
-
-type metricKey struct{ set, name string }
-
-func metricKeys(runs []*Run, seen map[metricKey]bool) {
-	var last []metricKey // those of the last run: mostly the next one has the same
-	for _, r := range runs {
-		i := 0
-		outputs.EachResult(r.results, func(set, name, _ string) bool {
-			k := metricKey{set, name}
-			if i >= len(last) || last[i] != k {
-				seen[k] = true
-				last = append(last[:min(i, len(last))], k)
-			}
-			i++
-			return true
-		})
-	}
 }
 
 // ParamNames are the names of all Params of runs, sorted.
 func ParamNames(runs []*Run) []string {
 	seen := map[string]bool{}
 	for _, r := range runs {
-		outputs.EachField(r.rawParams(), func(name, _ string) {
-			if !seen[name] {
-				seen[name] = true
+		outputs.EachField(r.rawParams(), func(name, _ []byte) {
+			if !seen[string(name)] {
+				seen[string(name)] = true
 			}
 		})
 		if r.ordered {

@@ -1,10 +1,10 @@
 package runs
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mlpipeline/mlpipeline/internal/outputs"
@@ -48,12 +48,11 @@ func (r *Run) AppendJSON(b []byte) []byte {
 	text("model_dir", r.ModelDir(), r.Dir == "")
 	text("error", r.Error, r.Error == "")
 	b = append(b, `,"git":`...)
-	if r.git != "" {
-		b = outputs.AppendJSON(b, r.git)
-	} else {
-		git, _ := json.Marshal(r.Git()) // null for none
-		b = outputs.AppendJSON(b, string(git))
+	git := r.git
+	if len(git) == 0 {
+		git, _ = json.Marshal(r.Git()) // null for none
 	}
+	b = outputs.AppendJSON(b, git)
 	return append(b, '}')
 }
 
@@ -63,12 +62,11 @@ func (r *Run) ModelDir() string { return filepath.Join(r.folder.Dir, filepath.Fr
 func (r *Run) appendParams(b []byte) []byte {
 	raw := r.rawParams()
 	switch {
-	case raw == "":
+	case len(raw) == 0:
 		return append(b, "{}"...)
 	case !r.ordered:
-	case raw == "{}" || strings.Contains(raw, `"order"`): // which may be the version's own
-		params, _ := json.Marshal(r.Params())
-		raw = string(params)
+	case string(raw) == "{}" || bytes.Contains(raw, []byte(`"order"`)): // which may be the version's own
+		raw, _ = json.Marshal(r.Params())
 	default:
 		b = outputs.AppendJSON(b, raw[:len(raw)-1])
 		return append(strconv.AppendInt(append(b, `,"order":`...), r.order, 10), '}')
@@ -77,21 +75,13 @@ func (r *Run) appendParams(b []byte) []byte {
 }
 
 func (r *Run) appendMetrics(b []byte) []byte {
-	start := len(b)
-	outputs.EachResult(r.results, func(set, name, value string) bool {
-		b = append(b, ',')
-		if plain(set) && plain(name) {
-			b = append(append(append(append(append(b, '"'), set...), '.'), name...), '"')
-		} else {
-			b = appendQuoted(b, set+"."+name)
+	b = append(b, '{')
+	for i, name := range r.metrics {
+		if i > 0 {
+			b = append(b, ',')
 		}
-		b = wire.AppendFloat(append(b, ':'), outputs.ResultValue(value))
-		return true
-	})
-	if len(b) == start {
-		b = append(b, ',')
+		b = wire.AppendFloat(append(appendQuoted(b, name), ':'), r.values[i])
 	}
-	b[start] = '{'
 	return append(b, '}')
 }
 
@@ -110,5 +100,5 @@ func appendQuoted(b []byte, s string) []byte {
 		return append(append(append(b, '"'), s...), '"')
 	}
 	quoted, _ := json.Marshal(s)
-	return outputs.AppendJSON(b, string(quoted))
+	return outputs.AppendJSON(b, quoted)
 }

@@ -6,6 +6,7 @@ package runs
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,11 +45,12 @@ type Run struct {
 	Code    string    // fingerprint of the model's code
 
 	at      int64 // when it started, as far as the order of runs is concerned; see Index
-	folder  outputs.Folder
+	folder  *outputs.Folder
 	early   bool   // its journal has neither parameters nor the state of the repository
-	params  string // JSON objects
-	results string
-	git     string
+	params  []byte // JSON objects
+	git     []byte
+	metrics []string // names of the results; shared with other runs
+	values  []float64
 	order   int64
 	ordered bool // order is told; 0 is
 
@@ -66,7 +68,7 @@ func (r *Run) Name() string {
 // Params are the parameters of the version, as run.json has them, and its order.
 func (r *Run) Params() map[string]Value {
 	params := map[string]Value{}
-	outputs.EachField(r.rawParams(), func(name, value string) { params[name] = Value(value) })
+	outputs.EachField(r.rawParams(), func(name, value []byte) { params[string(name)] = Value(value) })
 	if _, own := params["order"]; !own && r.ordered {
 		params["order"] = Value(strconv.FormatInt(r.order, 10))
 	}
@@ -75,8 +77,8 @@ func (r *Run) Params() map[string]Value {
 
 // Param is one of Params. It spares decoding the others.
 func (r *Run) Param(param string) (value Value, ok bool) {
-	outputs.EachField(r.rawParams(), func(name, v string) {
-		if name == param {
+	outputs.EachField(r.rawParams(), func(name, v []byte) {
+		if string(name) == param {
 			value, ok = Value(v), true
 		}
 	})
@@ -86,11 +88,11 @@ func (r *Run) Param(param string) (value Value, ok bool) {
 	return value, ok
 }
 
-func (r *Run) rawParams() string {
-	if r.params == "" && r.early {
+func (r *Run) rawParams() []byte {
+	if len(r.params) == 0 && r.early {
 		var compact bytes.Buffer
 		if json.Compact(&compact, r.recorded().Parameters) == nil {
-			r.params = compact.String()
+			r.params = compact.Bytes()
 		}
 	}
 	return r.params
@@ -98,11 +100,11 @@ func (r *Run) rawParams() string {
 
 // Git is the state of the repository that the models lie in, or nil.
 func (r *Run) Git() *outputs.Git {
-	if r.git == "" && r.early {
+	if len(r.git) == 0 && r.early {
 		return r.recorded().Code.Git
 	}
 	var git *outputs.Git
-	json.Unmarshal([]byte(r.git), &git)
+	json.Unmarshal(r.git, &git)
 	return git
 }
 
@@ -120,39 +122,19 @@ func (r *Run) recorded() *outputs.Run {
 
 // Metrics are the results by what they were measured on and name: "test.accuracy", "train.loss", "training.loss".
 func (r *Run) Metrics() map[string]float64 {
-	metrics := map[string]float64{}
-	outputs.EachResult(r.results, func(set, name, value string) bool {
-		metrics[set+"."+name] = outputs.ResultValue(value)
-		return true
-	})
+	metrics := make(map[string]float64, len(r.metrics))
+	for i, name := range r.metrics {
+		metrics[name] = r.values[i]
+	}
 	return metrics
 }
 
 // Metric is one of Metrics.
 func (r *Run) Metric(metric string) (value float64, ok bool) {
-	outputs.EachResult(r.results, func(set, name, v string) bool {
-		if ok = isMetric(metric, set, name); ok {
-			value = outputs.ResultValue(v)
+	for i, name := range slices.Backward(r.metrics) { // of two of a name the last counts
+		if name == metric {
+			return r.values[i], true
 		}
-		return !ok
-	})
-	return value, ok
-}
-
-// Values calls each with those of some Metrics that r has, and their places among them. It spares looking for each of them.
-func (r *Run) Values(metrics []string, each func(i int, value float64)) {
-	outputs.EachResult(r.results, func(set, name, v string) bool {
-		for i, m := range metrics {
-			if isMetric(m, set, name) {
-				each(i, outputs.ResultValue(v))
-			}
-		}
-		return true
-	})
-}
-
-// isMetric reports whether metric is set.name.
-func isMetric(metric, set, name string) bool {
-	n := len(set)
-	return len(metric) == n+1+len(name) && metric[:n] == set && metric[n] == '.' && metric[n+1:] == name
+	}
+	return 0, false
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -422,12 +423,7 @@ func TestFormat1IsStillRead(t *testing.T) {
 
 func TestHeadline(t *testing.T) {
 	run := func(metrics ...string) *Run {
-		var parts []string
-		for _, m := range metrics {
-			set, name, _ := strings.Cut(m, ".")
-			parts = append(parts, fmt.Sprintf("%q:{%q:1}", set, name))
-		}
-		return &Run{results: "{" + strings.Join(parts, ",") + "}"}
+		return &Run{metrics: metrics, values: make([]float64, len(metrics))}
 	}
 	for _, c := range []struct {
 		runs []*Run
@@ -444,5 +440,25 @@ func TestHeadline(t *testing.T) {
 		if got := Headline(c.runs); got != c.want {
 			t.Errorf("%q, not %q", got, c.want)
 		}
+	}
+}
+
+// What is kept of a run is its own, however many are read.
+func TestVeryManyRuns(t *testing.T) {
+	const n = 5000
+	x, err := Read(many(t, n))
+	if err != nil || len(x.Runs) != n {
+		t.Fatalf("%d runs, %v", len(x.Runs), err)
+	}
+	for i, r := range x.Runs {
+		seed, _ := r.Param("seed")
+		accuracy, _ := r.Metric("test.accuracy")
+		git := r.Git()
+		if r.Name() != fmt.Sprintf("model_%d/version-%d", i%10, i) || seed != Value(strconv.Itoa(i)) || accuracy != float64(shuffled(i)) || git == nil || git.Commit != fmt.Sprintf("%040x", i/1000) {
+			t.Fatalf("run %d is %s with seed %s and accuracy %v", i, r.Name(), seed, accuracy)
+		}
+	}
+	if got, want := MetricNames(x.Runs), []string{"test.accuracy", "test.loss", "train.accuracy", "train.loss", "training.accuracy", "training.loss"}; !slices.Equal(got, want) {
+		t.Errorf("metrics %q", got)
 	}
 }

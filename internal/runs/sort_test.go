@@ -2,6 +2,7 @@ package runs
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -9,14 +10,14 @@ import (
 
 // some are runs with a metric and parameters; that of the last three are odd.
 func some() []*Run {
-	run := func(id, results, params string) *Run {
-		return &Run{ID: id, Model: "m", Version: id, Status: Finished, Started: time.Unix(int64(id[0]), 0), Ended: time.Unix(1000, 0), Seconds: float64(id[0]), results: results, params: params}
+	run := func(id string, values []float64, params string) *Run {
+		return &Run{ID: id, Model: "m", Version: id, Status: Finished, Started: time.Unix(int64(id[0]), 0), Ended: time.Unix(1000, 0), Seconds: float64(id[0]), metrics: []string{"test.acc", "test.loss"}[:len(values)], values: values, params: []byte(params)}
 	}
 	return []*Run{
-		run("a", `{"test":{"acc":0.5,"loss":0.5}}`, `{"lr":0.1,"opt":"sgd"}`),
-		run("b", `{"test":{"acc":0.9,"loss":0.1}}`, `{"lr":0.001,"opt":"adam"}`),
-		run("c", `{"test":{"acc":"NaN","loss":"Infinity"}}`, `{"lr":"auto"}`),
-		run("d", ``, ``),
+		run("a", []float64{0.5, 0.5}, `{"lr":0.1,"opt":"sgd"}`),
+		run("b", []float64{0.9, 0.1}, `{"lr":0.001,"opt":"adam"}`),
+		run("c", []float64{math.NaN(), math.Inf(1)}, `{"lr":"auto"}`),
+		run("d", nil, ``),
 	}
 }
 

@@ -3,8 +3,8 @@
 package table
 
 import (
-	"bufio"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -87,16 +87,46 @@ func Total(widths []int) int {
 
 // Write writes the table with its titles. No line ends with a space.
 func (t *Table) Write(to io.Writer, widths []int) error {
-	w := bufio.NewWriterSize(to, 64<<10)
-	t.line(w, widths, -1, func(i int) string { return t.Columns[i].Title })
-	n := len(t.Columns)
-	for row := range t.Rows() {
-		t.line(w, widths, row, func(i int) string { return t.Cells[row*n+i] })
+	// Very many rows are laid out by several goroutines, a part each, and written in their order.
+	const some = 500
+	ahead := 2 * runtime.GOMAXPROCS(0)
+	parts := make(chan chan []byte, ahead)
+	free := make(chan []byte, ahead) // memory for parts
+	for range ahead {
+		free <- nil
 	}
-	return w.Flush()
+	go func() {
+		defer close(parts)
+		for from := 0; from == 0 || from < t.Rows(); from += some {
+			text, part := <-free, make(chan []byte, 1)
+			go func() { part <- t.appendRows(text[:0], widths, from, min(from+some, t.Rows())) }()
+			parts <- part
+		}
+	}()
+	var err error
+	for part := range parts { // all of them, also after an error
+		text := <-part
+		if err == nil {
+			_, err = to.Write(text)
+		}
+		free <- text
+	}
+	return err
 }
 
-func (t *Table) line(w *bufio.Writer, widths []int, row int, cell func(column int) string) {
+// appendRows appends lines; the titles come before the first.
+func (t *Table) appendRows(b []byte, widths []int, from, to int) []byte {
+	if from == 0 {
+		b = t.appendLine(b, widths, -1, func(i int) string { return t.Columns[i].Title })
+	}
+	n := len(t.Columns)
+	for row := from; row < to; row++ {
+		b = t.appendLine(b, widths, row, func(i int) string { return t.Cells[row*n+i] })
+	}
+	return b
+}
+
+func (t *Table) appendLine(b []byte, widths []int, row int, cell func(column int) string) []byte {
 	owed := 0 // spaces before what comes next
 	first := true
 	for i, c := range t.Columns {
@@ -122,7 +152,7 @@ func (t *Table) line(w *bufio.Writer, widths []int, row int, cell func(column in
 			owed, room = owed+room, 0
 		}
 		if text != "" {
-			pad(w, owed)
+			b = appendSpaces(b, owed)
 			owed = 0
 			colour := ""
 			if row >= 0 && t.Colour != nil {
@@ -131,19 +161,19 @@ func (t *Table) line(w *bufio.Writer, widths []int, row int, cell func(column in
 			if colour != "" {
 				text = "\x1b[" + colour + "m" + text + "\x1b[0m"
 			}
-			w.WriteString(text)
+			b = append(b, text...)
 		}
 		owed += room
 	}
-	w.WriteByte('\n')
+	return append(b, '\n')
 }
 
-func pad(w *bufio.Writer, n int) {
+func appendSpaces(b []byte, n int) []byte {
 	const spaces = "                                                                                "
 	for ; n > len(spaces); n -= len(spaces) {
-		w.WriteString(spaces)
+		b = append(b, spaces...)
 	}
-	w.WriteString(spaces[:n])
+	return append(b, spaces[:n]...)
 }
 
 // Width is how many columns of a terminal a text takes.

@@ -1,6 +1,9 @@
 package table
 
 import (
+	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -104,4 +107,37 @@ func FuzzTable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Very many rows are laid out by several goroutines: they come in their order, after the titles. An error ends it.
+func TestVeryManyRows(t *testing.T) {
+	table := &Table{Columns: []Column{{Title: "n", Right: true}, {Title: "end"}}}
+	want := "    n  end\n"
+	for i := range 10_001 {
+		table.Cells = append(table.Cells, strconv.Itoa(i), "x")
+		want += fmt.Sprintf("%5d  x\n", i)
+	}
+	if got := written(t, func(w *strings.Builder) error { return table.Write(w, table.Widths()) }); got != want {
+		t.Errorf("%d bytes, not %d", len(got), len(want))
+	}
+	closed, w := io.Pipe()
+	closed.Close()
+	if err := table.Write(w, table.Widths()); err != io.ErrClosedPipe {
+		t.Errorf("to what is closed: %v", err)
+	}
+}
+
+// BenchmarkWrite writes a table as long as that of 100,000 runs.
+func BenchmarkWrite(b *testing.B) {
+	table := &Table{Columns: []Column{{Title: "id"}, {Title: "took", Right: true}, {Title: "name", Middle: true, Align: 80}, {Title: "test.accuracy", Right: true}}}
+	for i := range 100_000 {
+		table.Cells = append(table.Cells, fmt.Sprintf("20261127-%09d-abcdefgh", i), "1.5s", fmt.Sprintf("softmax/version-%d", i), "0.98712")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := table.Write(io.Discard, table.Widths()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1e5, "ns/row")
 }
