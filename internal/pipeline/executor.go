@@ -20,6 +20,10 @@ type Command struct {
 	Args []string // without the name of the program
 	Env  []string // what is added to the environment of the pipeline
 	Dir  string
+	// Forks starts a process that can fork others. Of is one that was started so, and this process is forked from it: of the rest
+	// only ID and Env count then.
+	Forks bool
+	Of    Process
 }
 
 // A Process is a started process of a model, that speaks the protocol of package wire.

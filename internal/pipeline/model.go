@@ -13,6 +13,7 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/passport"
 	"github.com/mlpipeline/mlpipeline/internal/pipeline/plugin"
 	"github.com/mlpipeline/mlpipeline/internal/version"
+	"github.com/mlpipeline/mlpipeline/pkg/mlp/wire"
 )
 
 // A model is one name of the queue, in this call. When its turn comes it is opened: found, built, and asked for its
@@ -33,7 +34,10 @@ type model struct {
 	tests    tests
 	outlook  outlook // what is expected of it before it is opened
 	git      func() *outputs.Git
-	talk     *talk // the process that told the versions: it runs the first that is due
+	talk     *talk // the process that told the versions: it runs the first that is due,
+	parent   *talk // unless it is the one that they are all forked from
+	forking  sync.Mutex
+	fresh    string // why they are not, although python_start=fork; guarded by forking once a version runs
 }
 
 // A due is a version with what is to become of it.
@@ -118,6 +122,7 @@ func (p *Pipeline) nextFrom(first int) *run {
 // finish notes that nothing of m is left to be started, and drops what only that takes: there may be very many models, with
 // very many versions.
 func (p *Pipeline) finish(m *model) {
+	defer p.release(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.finished = true
@@ -263,7 +268,12 @@ func (p *Pipeline) ask(m *model) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
-	talk, err := p.startTalk(m, outputs.NewRunID(time.Now()))
+	c := Command{ID: outputs.NewRunID(time.Now())}
+	forks := p.wantsFork(m)
+	if forks {
+		c = ofParent(c.ID)
+	}
+	talk, err := p.startTalk(m, c)
 	if err == nil {
 		err = talk.hello(p, m)
 	}
@@ -272,14 +282,24 @@ func (p *Pipeline) ask(m *model) error {
 	}
 	var told version.List
 	late := "it did not tell its versions within %v (timeout in mlp.config)"
+	var listed wire.Event
 	err = talk.within(p, p.Project.Timeout, late, "before it told its versions", func() (err error) {
-		m.cleans, err = talk.List(told.Add)
+		listed, err = talk.List(told.Add)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	m.talk = talk
+	m.cleans = listed.AllowDeleteModelDir
+	switch {
+	case !forks:
+		m.talk = talk
+	case listed.Forks:
+		m.parent = talk
+	default: // it is not as the process of a version would be
+		m.fresh = listed.Error
+		talk.close(p.Project.Grace)
+	}
 	versions := told.Sorted()
 	p.told(m, versions)
 	if len(versions) == 0 {
@@ -369,10 +389,12 @@ func (p *Pipeline) decide(m *model, d *due) {
 	d.why = version.Decide(*d.Version, past, fingerprint(m.program), p.Keep)
 }
 
-// close ends the process that told the versions, if it has run none.
+// close ends the process that told the versions, if it has run none itself.
 func (m *model) close(p *Pipeline) {
-	if m.talk != nil {
-		m.talk.close(p.Project.Grace)
-		m.talk = nil
+	for _, talk := range []**talk{&m.talk, &m.parent} {
+		if *talk != nil {
+			(*talk).close(p.Project.Grace)
+			*talk = nil
+		}
 	}
 }

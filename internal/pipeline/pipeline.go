@@ -234,6 +234,7 @@ func (p *Pipeline) wait() {
 		case outputs.Failed:
 			p.failed(Failure{r.ID, r.Model, r.Version, r.Failure.Cause})
 		}
+		p.release(r.model)
 	}
 }
 

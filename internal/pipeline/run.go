@@ -43,6 +43,9 @@ type run struct {
 // newRun prepares a run, with the process that waits for one if there is any.
 func (p *Pipeline) newRun(m *model, d due) *run {
 	m.claim(&d)
+	m.forking.Lock()
+	p.noticeFresh(m)
+	m.forking.Unlock()
 	if m.talk == nil {
 		p.mu.Lock()
 		changed := m.program.Reread()
@@ -122,7 +125,7 @@ func (r *run) prepare() (err error) {
 	p := r.p
 	fresh := r.talk == nil
 	if fresh {
-		if r.talk, err = p.startTalk(r.model, r.ID); err != nil {
+		if r.talk, err = p.startVersion(r.model, r.ID); err != nil {
 			return err
 		}
 	}

@@ -27,12 +27,11 @@ type talk struct {
 	last    *wire.Event // an end that close has found: the model said it before it could be asked
 }
 
-// startTalk starts a process of m. What is said begins with hello.
-func (p *Pipeline) startTalk(m *model, runID string) (*talk, error) {
-	process, err := p.Executor.Start(Command{
-		ID: runID, Path: m.program.Path, Args: m.program.Args, Dir: p.Project.Dir,
-		Env: []string{fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD=" + p.Project.Dir},
-	})
+// startTalk starts a process of m, with what c has besides. What is said begins with hello.
+func (p *Pipeline) startTalk(m *model, c Command) (*talk, error) {
+	c.Path, c.Args, c.Dir = m.program.Path, m.program.Args, p.Project.Dir
+	c.Env = append(c.Env, fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD="+p.Project.Dir)
+	process, err := p.Executor.Start(c)
 	if err != nil {
 		return nil, whyNotStarted(m.program.Path, err)
 	}

@@ -22,11 +22,14 @@ type request struct {
 	Args  [][]byte `json:"args,omitempty"`
 	Env   [][]byte `json:"env,omitempty"`
 	Dir   []byte   `json:"dir,omitempty"`
+	Forks bool     `json:"forks,omitempty"` // it is to fork others
+	Of    int      `json:"of,omitempty"`    // the ID of the process that it is forked from
 }
 
 // Values of request.Op.
 const (
 	opStart = "start" // four descriptors come along: standard output, standard error, commands, events
+	opFork  = "fork"  // the same, by a process that was started before
 	opStop  = "stop"  // SIGTERM to the process itself, so that it can see to its children
 	opKill  = "kill"  // SIGKILL to its process group
 )
@@ -55,8 +58,10 @@ type guardian struct {
 }
 
 type child struct {
-	id    int
-	runID string
+	id     int
+	runID  string
+	parent *parent // what it is if it forks others, or nil
+	of     *parent // that has forked it, or nil
 }
 
 // Guard is the main program of the guardian. It returns its exit status.
@@ -108,13 +113,28 @@ func (g *guardian) handle(r request, in *fdReader) {
 	switch r.Op {
 	case opStart:
 		a := answer{ID: r.ID}
-		if pid, err := g.start(r, in.take(4)); err != nil {
+		var pid int
+		var p *parent
+		var err error
+		if r.Forks {
+			pid, p, err = g.startParent(r, in.take(4))
+		} else {
+			pid, err = g.start(r, in.take(4), -1)
+		}
+		if err != nil {
 			a.Error = err.Error()
 		} else {
-			g.children[pid] = child{r.ID, r.RunID}
+			g.children[pid] = child{id: r.ID, runID: r.RunID, parent: p}
 			g.born.Signal()
 		}
+		if p != nil {
+			go g.listen(p)
+		}
 		g.answers.Encode(a)
+	case opFork:
+		if err := g.fork(r, in.take(4)); err != nil {
+			g.answers.Encode(answer{ID: r.ID, Error: err.Error()})
+		}
 	case opStop, opKill:
 		for pid, c := range g.children {
 			if c.id != r.ID {
@@ -123,18 +143,15 @@ func (g *guardian) handle(r request, in *fdReader) {
 			if r.Op == opStop {
 				syscall.Kill(pid, syscall.SIGTERM)
 			} else {
-				syscall.Kill(-pid, syscall.SIGKILL)
+				g.kill(pid, c)
 			}
 		}
 	}
 }
 
-func (g *guardian) start(r request, fds []int) (pid int, err error) {
-	defer func() {
-		for _, fd := range fds {
-			syscall.Close(fd)
-		}
-	}()
+// start starts a process with fds, which are closed here. It gets more as well, unless that is -1.
+func (g *guardian) start(r request, fds []int, more int) (pid int, err error) {
+	defer closeAll(fds)
 	if len(fds) < 4 {
 		return 0, syscall.EBADF
 	}
@@ -154,12 +171,17 @@ func (g *guardian) start(r request, fds []int) (pid int, err error) {
 	for _, a := range r.Args {
 		argv = append(argv, string(a))
 	}
-	return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Dir:   string(r.Dir),
-		Env:   env,
-		Files: []uintptr{g.null.Fd(), uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2]), uintptr(fds[3])},
-		Sys:   childAttr(),
-	})
+	files := []uintptr{g.null.Fd(), uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2]), uintptr(fds[3])}
+	if more >= 0 {
+		files = append(files, uintptr(more))
+	}
+	return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Dir: string(r.Dir), Env: env, Files: files, Sys: childAttr()})
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		syscall.Close(fd)
+	}
 }
 
 // reap waits for children: those that it started, whose end it reports, and those that they have left behind.
@@ -175,20 +197,12 @@ func (g *guardian) reap() {
 		case err == nil:
 			if c, ours := g.children[pid]; ours {
 				syscall.Kill(-pid, syscall.SIGKILL) // while the number cannot be another's yet
-				delete(g.children, pid)
 				status := collect()
-				g.killLeftOver(c.runID)
-				a := answer{ID: c.id, Ended: true}
 				if status.Signaled() {
-					a.Signal = int(status.Signal())
-					if status.Signal() == syscall.SIGKILL {
-						ooms := oomKills()
-						a.OOM, g.ooms = ooms > g.ooms, ooms
-					}
+					g.over(pid, c, 0, status.Signal())
 				} else {
-					a.Code = status.ExitStatus()
+					g.over(pid, c, status.ExitStatus(), 0)
 				}
-				g.answers.Encode(a)
 			} else {
 				collect()
 			}
@@ -197,11 +211,29 @@ func (g *guardian) reap() {
 	}
 }
 
+// over kills what a child that has ended has left behind, and reports its end.
+func (g *guardian) over(pid int, c child, code int, signal syscall.Signal) {
+	delete(g.children, pid)
+	g.killLeftOver(c.runID)
+	a := answer{ID: c.id, Ended: true, Code: code, Signal: int(signal)}
+	if signal == syscall.SIGKILL {
+		ooms := oomKills()
+		a.OOM, g.ooms = ooms > g.ooms, ooms
+	}
+	g.answers.Encode(a)
+}
+
 // killLeftOver kills what a run that has ended left behind: orphans that carry its name, and all of them when no other
 // run could own them.
 func (g *guardian) killLeftOver(runID string) {
+	owners := 0
+	for _, c := range g.children {
+		if c.parent == nil || !c.parent.forked { // else it is in their name that it does something
+			owners++
+		}
+	}
 	killOrphans(g.children, func(pid int) (mine, known bool) {
-		if len(g.children) == 0 {
+		if owners == 0 {
 			return true, true
 		}
 		return carries(pid, runID)

@@ -171,10 +171,13 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 		}
 	}()
 	if err == nil {
-		err = l.send(p, request{
-			Op: opStart, Path: []byte(c.Path), Dir: []byte(c.Dir), RunID: c.ID,
-			Args: asBytes(c.Args), Env: asBytes(append(c.Env, wire.EnvRun+"="+c.ID)),
-		}, theirs[:]...)
+		r := request{Op: opStart, RunID: c.ID, Env: asBytes(append(c.Env, wire.EnvRun+"="+c.ID)), Forks: c.Forks}
+		if c.Of != nil {
+			r.Op, r.Of = opFork, c.Of.(*process).id
+		} else {
+			r.Path, r.Dir, r.Args = []byte(c.Path), []byte(c.Dir), asBytes(c.Args)
+		}
+		err = l.send(p, r, theirs[:]...)
 	}
 	if err == nil {
 		select {
@@ -200,7 +203,7 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 func (l *Local) send(p *process, r request, files ...*os.File) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.Op == opStart {
+	if r.Op == opStart || r.Op == opFork {
 		if l.guardian == nil {
 			if err := l.startGuardian(); err != nil {
 				return err

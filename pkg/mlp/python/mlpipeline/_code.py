@@ -8,7 +8,7 @@ import os
 import sys
 from _io import open
 from _frozen_importlib import ModuleSpec  # what importlib.machinery has, without the cost of importing it
-from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, PathFinder, SourceFileLoader
 
 try:
     from _sha2 import sha256  # CPython 3.12 and later
@@ -154,6 +154,27 @@ def execute(path):
     sys.modules[name] = module  # for pickle, and whoever else looks a class up by its module
     exec(loader.get_code(name), module.__dict__)
     return module
+
+
+class AfterImport:
+    """Calls functions with the modules that they are for, once those have been imported. calls has them by name."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.calls:
+            return None
+        call = self.calls.pop(name)
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                call(module)
+            spec.loader.exec_module = exec_module
+        return spec
 
 
 def modules():
