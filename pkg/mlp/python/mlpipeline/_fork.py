@@ -26,6 +26,7 @@ _name = 0, 0  # where the value of _RUN lies in memory, and its length
 _wake = ()  # the pipe that is written to when a process has ended
 _mask = ()  # signals that the script has blocked
 _used = False  # a process has been forked
+_prctl = None
 
 
 def prepare(descriptor):
@@ -50,6 +51,7 @@ def _open():
 
 def refusal():
     """Why no version can be forked from this process, or "". What the script has printed is written, and what it has opened."""
+    global _prctl
     shared = _random.unwatch()
     gc.collect()  # what the script has let go of is closed
     try:
@@ -58,7 +60,9 @@ def refusal():
         reason = "%s: %s" % (type(error).__name__, error)
     if not reason:
         _process.settle()
-        ctypes.CDLL(None).fflush(None)
+        libc = ctypes.CDLL(None)
+        libc.fflush(None)
+        _prctl = libc.prctl
     return reason
 
 
@@ -195,8 +199,7 @@ def _fork(request, descriptors):
 def _become(parent, environment, descriptors):
     """Makes the process of a version of this one, which has just been forked."""
     _process.become()
-    libc = ctypes.CDLL(None)
-    libc.prctl(1, _signal.SIGKILL)  # PR_SET_PDEATHSIG
+    _prctl(1, _signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:  # it was too late
         os.kill(getpid(), _signal.SIGKILL)
     os.setsid()

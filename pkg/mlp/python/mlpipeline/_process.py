@@ -321,8 +321,7 @@ def _drop_script():
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         return
-    modules = _code.modules()
-    all_names = [modules[path] for path in _code.loaded() if path in modules]
+    all_names = _code.dicts()
     for names in all_names:
         for name in reversed(list(names)):
             if not callable(names.get(name)) and not isinstance(names.get(name), (type(sys), str, int, float)):

@@ -63,7 +63,8 @@ def _seed(original):
     def seed(self, a=None, *args, **kwargs):
         original(self, a, *args, **kwargs)
         _unseeded[:] = [other for other in _unseeded if other() is not self]
-        if a is None:
+        # tempfile makes another one in each process.
+        if a is None and sys._getframe(2).f_globals.get("__name__") != "tempfile":
             _unseeded.append(ref(self))
     return seed
 
