@@ -32,8 +32,11 @@ func (p *Pipeline) startTalk(m *model, c Command) (*talk, error) {
 	c.Path, c.Args, c.Dir = m.program.Path, m.program.Args, p.Project.Dir
 	c.Env = append(c.Env, fmt.Sprintf("%s=%d", wire.EnvProtocol, wire.Protocol), "PWD="+p.Project.Dir)
 	process, err := p.Executor.Start(c)
+	if err != nil && c.Of == nil {
+		err = whyNotStarted(m.program.Path, err)
+	}
 	if err != nil {
-		return nil, whyNotStarted(m.program.Path, err)
+		return nil, err
 	}
 	t := &talk{Process: process}
 	t.Session = plugin.NewSession(process.Commands(), &listener{Reader: process.Events(), pulse: &t.pulse})

@@ -86,7 +86,7 @@ func (g *guardian) expect(p *parent, missing func() bool) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if p.fd >= 0 && missing() {
-			syscall.Kill(p.pid, syscall.SIGKILL)
+			syscall.Kill(-p.pid, syscall.SIGKILL)
 		}
 	})
 }

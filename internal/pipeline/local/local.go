@@ -194,6 +194,9 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 		delete(l.running, p.id)
 		l.mu.Unlock()
 		p.close()
+		if c.Of != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)
 	}
 	return p, nil

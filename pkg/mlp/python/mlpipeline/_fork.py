@@ -85,14 +85,14 @@ def _processes():
 
 def _descriptors():
     now = _open()
+    for descriptor in 0, 1, 2, _process.COMMANDS, _host._descriptor, _socket_of.fileno():
+        if _before.get(descriptor) != now.get(descriptor):
+            return "its import has closed or redirected descriptor %d" % descriptor
     for descriptor, what in sorted(now.items()):
         # One place in a file would be that of all versions; what is appended goes to its end anyway.
         if (_before.get(descriptor) != what and what not in _HARMLESS
                 and not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND):
             return "it has %s open after its import" % _host.printable(what)
-    for descriptor in 0, 1, 2, _process.COMMANDS, _host._descriptor, _socket_of.fileno():
-        if _before.get(descriptor) != now.get(descriptor):
-            return "its import has closed or redirected descriptor %d" % descriptor
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         from weakref import finalize
@@ -211,6 +211,7 @@ def _become(parent, environment, descriptors):
     for descriptor, place in zip(descriptors, (1, 2, _process.COMMANDS, _host._descriptor)):
         os.dup2(descriptor, place, inheritable=place < 3)
         os.close(descriptor)
+    _host.hello()
     for entry in environment:
         name, _, value = entry.partition(b"=")
         if name != b"MLPIPELINE_PROTOCOL":
@@ -218,5 +219,4 @@ def _become(parent, environment, descriptors):
         if name == _RUN and len(value) == _name[1]:
             ctypes.memmove(_name[0], value, len(value))
     _random.renew()
-    _host.hello()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, _mask)

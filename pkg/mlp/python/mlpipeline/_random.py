@@ -97,5 +97,5 @@ def renew():
     if _state is not None:  # random has seeded itself anew
         sys.modules["random"].setstate(_state)
     for library in "numpy.random", "torch":
-        if library in sys.modules and _drawn[library]:
+        if _drawn[library] and hasattr(sys.modules.get(library), "seed"):
             sys.modules[library].seed()
