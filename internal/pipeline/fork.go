@@ -35,8 +35,11 @@ func (p *Pipeline) wantsFork(m *model) bool {
 
 // noticeFresh says why the versions of m are not forked, if they are not.
 func (p *Pipeline) noticeFresh(m *model) {
-	if m.fresh != "" {
-		p.warn(fmt.Sprintf("%s: its versions start fresh, without python_start=fork: %s", m.name, m.fresh))
+	p.mu.Lock()
+	why := m.fresh
+	p.mu.Unlock()
+	if why != "" {
+		p.warn(fmt.Sprintf("%s: its versions start fresh, without python_start=fork: %s", m.name, why))
 	}
 }
 
@@ -59,19 +62,23 @@ func (p *Pipeline) startVersion(m *model, runID string) (*talk, error) {
 
 // forkVersion returns nil where that is not to be, after it has said why.
 func (p *Pipeline) forkVersion(m *model, runID string) *talk {
-	m.forking.Lock()
-	defer m.forking.Unlock()
-	if m.parent == nil || m.fresh != "" {
+	p.mu.Lock()
+	fresh, program := m.fresh, m.program
+	p.mu.Unlock()
+	if m.parent == nil || fresh != "" {
 		return nil
 	}
-	if changed := m.program.Changed(p.Project.ModelsDir); changed != "" {
-		m.fresh = changed + " has changed since it was imported"
+	if changed := program.Changed(p.Project.ModelsDir); changed != "" {
+		fresh = changed + " has changed since it was imported"
 	} else if t, err := p.startTalk(m, Command{ID: runID, Of: m.parent.Process}); err != nil {
-		m.fresh = err.Error()
+		fresh = err.Error()
 	} else {
 		t.printed.follow(&m.parent.printed)
 		return t
 	}
+	p.mu.Lock()
+	m.fresh = fresh
+	p.mu.Unlock()
 	p.noticeFresh(m)
 	return nil
 }

@@ -34,10 +34,9 @@ type model struct {
 	tests    tests
 	outlook  outlook // what is expected of it before it is opened
 	git      func() *outputs.Git
-	talk     *talk // the process that told the versions: it runs the first that is due,
-	parent   *talk // unless it is the one that they are all forked from
-	forking  sync.Mutex
-	fresh    string // why they are not, although python_start=fork; guarded by forking once a version runs
+	talk     *talk  // the process that told the versions: it runs the first that is due,
+	parent   *talk  // unless it is the one that they are all forked from
+	fresh    string // why they are not, although python_start=fork; guarded by Pipeline.mu once a version runs
 }
 
 // A due is a version with what is to become of it.

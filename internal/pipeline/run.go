@@ -43,9 +43,7 @@ type run struct {
 // newRun prepares a run, with the process that waits for one if there is any.
 func (p *Pipeline) newRun(m *model, d due) *run {
 	m.claim(&d)
-	m.forking.Lock()
 	p.noticeFresh(m)
-	m.forking.Unlock()
 	if m.talk == nil {
 		p.mu.Lock()
 		changed := m.program.Reread()

@@ -35,7 +35,7 @@ const maxFork = 4096
 
 // parentPatience is how long a parent may take to answer, and to tell of the end of a process that was killed. One that
 // takes longer is killed: nothing waits for it for ever.
-const parentPatience = 30 * time.Second
+var parentPatience = 30 * time.Second
 
 // startParent starts a process that forks others.
 func (g *guardian) startParent(r request, fds []int) (pid int, p *parent, err error) {

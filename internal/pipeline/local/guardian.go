@@ -214,6 +214,9 @@ func (g *guardian) reap() {
 // over kills what a child that has ended has left behind, and reports its end.
 func (g *guardian) over(pid int, c child, code int, signal syscall.Signal) {
 	delete(g.children, pid)
+	if c.parent != nil && c.parent.fd >= 0 {
+		syscall.Shutdown(c.parent.fd, syscall.SHUT_RD) // something may hold the other end
+	}
 	g.killLeftOver(c.runID)
 	a := answer{ID: c.id, Ended: true, Code: code, Signal: int(signal)}
 	if signal == syscall.SIGKILL {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +21,9 @@ var inherited []int
 // TestMain makes the test program also its own guardian, and the other processes that tests need.
 func TestMain(m *testing.M) {
 	if IsGuardian() {
+		if patience, err := time.ParseDuration(os.Getenv("LOCAL_TEST_PATIENCE")); err == nil {
+			parentPatience = patience
+		}
 		os.Exit(Guard())
 	}
 	if os.Getenv("GORACE") == "" {
@@ -32,6 +36,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "look around":
 		err = json.NewEncoder(os.Stdout).Encode(lookAround())
+	case "parent":
+		err = beParent()
 	case "pipeline":
 		err = bePipeline()
 	default:
