@@ -18,6 +18,9 @@ import (
 // inherited are the descriptors that this process has from its parent.
 var inherited []int
 
+// verbs are the processes that only tests of this system need.
+var verbs = map[string]func() error{}
+
 // TestMain makes the test program also its own guardian, and the other processes that tests need.
 func TestMain(m *testing.M) {
 	if IsGuardian() {
@@ -36,12 +39,14 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "look around":
 		err = json.NewEncoder(os.Stdout).Encode(lookAround())
-	case "parent":
-		err = beParent()
 	case "pipeline":
 		err = bePipeline()
 	default:
-		err = fmt.Errorf("unknown verb %q", verb)
+		do := verbs[verb]
+		if do == nil {
+			do = func() error { return fmt.Errorf("unknown verb %q", verb) }
+		}
+		err = do()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

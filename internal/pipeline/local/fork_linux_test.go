@@ -1,5 +1,3 @@
-//go:build linux
-
 package local
 
 import (
@@ -18,6 +16,8 @@ import (
 
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 )
+
+func init() { verbs["parent"] = beParent }
 
 // beParent is a parent whose children are shells, with the script that LOCAL_TEST_SCRIPT holds. Where that is "refuse" it forks
 // none, and where it is "die" it ends when it is asked.
