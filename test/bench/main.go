@@ -49,7 +49,7 @@ func main() {
 // groups is everything that can be measured, in the order of the table.
 var groups = []group{
 	cycle, whole, unchanged, edit, editAll, first, metrics, journal, history, fewRuns, manyRuns, jobs, queue, plot, program,
-	pythonVersion, pythonImports, pythonMetric,
+	pythonVersion, pythonForked, pythonImports, pythonMetric,
 }
 
 func rowNames() []string {

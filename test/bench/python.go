@@ -78,6 +78,56 @@ var pythonImports = group{
 
 var pythonLibraries = []string{"sklearn.linear_model", "torch"}
 
+// pythonForked is what a version costs that is forked from a process that has imported the script.
+var pythonForked = group{
+	rows: []row{
+		{name: "python-fork", what: "a Python version more, python_start=fork, -r -n", against: "python3 -c pass", unit: seconds, ratio: 1},
+		{name: "python-fork-recorded", what: "the same, -r", against: "python3 -c pass", unit: seconds, ratio: 1},
+		{name: "python-sklearn-fork", what: "a version more with sklearn, python_start=fork, -r", against: "one that starts fresh", unit: seconds, ratio: 0.1},
+	},
+	prepare: func(b *bench) (func() ([]pair, error), error) {
+		p, python, err := b.pythonProject(systemPython)
+		if err != nil {
+			return nil, err
+		}
+		library := pythonLibraries[0]
+		if exec.Command(python, "-c", "import "+library).Run() != nil {
+			return nil, fmt.Errorf("%s has no %s: apt-get install python3-sklearn", python, library)
+		}
+		start := func(how string) error {
+			return write(p.dir, "mlp.config", "[MLP]\npython="+python+"\npython_start="+how+"\n")
+		}
+		return func() ([]pair, error) {
+			if err := start("fork"); err != nil {
+				return nil, err
+			}
+			bare, err := p.oneMore(pythonVersions, nil, "-r", "-n")
+			if err != nil {
+				return nil, err
+			}
+			floor, err := times(pythonVersions, func() *exec.Cmd { return exec.Command(python, "-c", "pass") })
+			if err != nil {
+				return nil, err
+			}
+			floor /= pythonVersions
+			recorded, err := p.oneMore(pythonVersions, nil, "-r")
+			if err != nil {
+				return nil, err
+			}
+			imports := []string{"BENCH_IMPORT=" + library}
+			forked, err := p.oneMore(pythonVersions, imports, "-r")
+			if err != nil {
+				return nil, err
+			}
+			if err := start("fresh"); err != nil {
+				return nil, err
+			}
+			fresh, err := p.oneMore(4, imports, "-r")
+			return []pair{{bare, floor}, {recorded, floor}, {forked, fresh}}, err
+		}, nil
+	},
+}
+
 // pythonMetric is what a metric takes of a Python training loop.
 var pythonMetric = group{
 	rows: []row{
