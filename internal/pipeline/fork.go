@@ -85,14 +85,15 @@ func (p *Pipeline) forkVersion(m *model, runID string) *talk {
 
 // release ends the processes of m that nothing is left to be done for. What is forked does not outlive its parent.
 func (p *Pipeline) release(m *model) {
+	if !m.finished {
+		return
+	}
 	for r := range p.running {
 		if r.model == m {
 			return
 		}
 	}
-	if m.finished {
-		m.close(p)
-	}
+	m.close(p)
 }
 
 // follow takes over what a process has printed whose import is that of this one too.

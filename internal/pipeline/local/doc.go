@@ -14,4 +14,9 @@
 //
 // Should the guardian itself be killed, the kernel kills the models, and what they leave behind comes to the pipeline, which
 // does the same.
+//
+// # Processes that fork others
+//
+// A process can be one that others are forked from (fork.go): these are its children, in sessions of their own. It tells the
+// guardian of their start and their end, and lets go of their number when the guardian has seen to what they leave behind.
 package local
