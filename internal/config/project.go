@@ -29,6 +29,7 @@ type Project struct {
 	Grace            time.Duration
 	KeepOnCodeChange bool   // on_code_change=keep
 	Python           string // a name to be found on PATH, or a path
+	ForkPython       bool   // python_start=fork
 	Metric           string // what versions are judged by, as test.accuracy; empty: what the runs suggest
 	MetricGoal       string // min or max; empty: what the name of the metric suggests
 	OnFinish         string // commands for sh, or empty
@@ -53,6 +54,7 @@ var projectForm = form{{"MLP", []key{
 	{name: "grace", example: "30s"},
 	{name: "on_code_change", example: "rerun"},
 	{name: "python", example: "python3"},
+	{name: "python_start", example: "fresh"},
 	{name: "metric", example: "test.accuracy", optional: true},
 	{name: "on_finish", optional: true, command: true},
 	{name: "on_failure", optional: true, command: true},
@@ -175,18 +177,20 @@ func parseProject(dir string, data []byte) (Project, error) {
 			return fail(line, "write 0s, 30s or 5m", "grace=%s is not a duration of 0 or more", show(value))
 		}
 	}
-	if value, line := src.value("MLP", "on_code_change"); line > 0 {
-		choices := []string{"rerun", "keep"}
-		switch value {
-		case "keep":
-			p.KeepOnCodeChange = true
-		case "rerun":
-		default:
-			hint := "write rerun or keep"
-			if near := Nearest(value, choices); near != "" {
+	for _, choice := range []struct {
+		key, usual, other string
+		to                *bool
+	}{{"on_code_change", "rerun", "keep", &p.KeepOnCodeChange}, {"python_start", "fresh", "fork", &p.ForkPython}} {
+		value, line := src.value("MLP", choice.key)
+		if line == 0 || value == choice.usual {
+			continue
+		}
+		if *choice.to = value == choice.other; !*choice.to {
+			hint := "write " + choice.usual + " or " + choice.other
+			if near := Nearest(value, []string{choice.usual, choice.other}); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			return fail(line, hint, "on_code_change=%s is neither rerun nor keep", show(value))
+			return fail(line, hint, "%s=%s is neither %s nor %s", choice.key, show(value), choice.usual, choice.other)
 		}
 	}
 	if value, line := src.value("MLP", "python"); line > 0 {

@@ -60,6 +60,8 @@ func TestLoad(t *testing.T) {
 		{"[MLP]\ntimeout=None\ngrace=5m\non_code_change=rerun\npython=venv/bin/python\n", func(p *Project) {
 			p.Grace, p.Python = 5*time.Minute, p.Dir+"/venv/bin/python"
 		}},
+		{"[MLP]\npython_start=fork\n", func(p *Project) { p.ForkPython = true }},
+		{"[MLP]\npython_start=fresh\n", func(*Project) {}},
 		{"[MLP]\ntimeout=\npython=/opt/py\n", func(p *Project) { p.Python = "/opt/py" }},
 		{"[MLP]\nmetric=test.accuracy\n", func(p *Project) { p.Metric = "test.accuracy" }},
 		{"[MLP]\nmetric = min  train.top 5 error ; %\n", func(p *Project) { p.MetricGoal, p.Metric = "min", "train.top 5 error" }},
@@ -84,7 +86,7 @@ func TestLoad(t *testing.T) {
 func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"[MLP]\nmodel_dir=x\n", "mlp.config:2: unknown key model_dir; did you mean models_dir?"},
-		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, gpus, gpus_per_version, pin, timeout, stall, grace, on_code_change, python, metric, on_finish, on_failure"},
+		{"[MLP]\n\nworkers=3\n", "mlp.config:3: unknown key workers; known keys: models_dir, outputs_dir, jobs, gpus, gpus_per_version, pin, timeout, stall, grace, on_code_change, python, python_start, metric, on_finish, on_failure"},
 		{"[MLP]\nmetric=accuracy\n", "mlp.config:2: metric=accuracy is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nmetric=least test.loss\n", "mlp.config:2: metric=least test.loss is no metric of a result; write test.accuracy, train.loss or training.loss; with its goal: min test.loss"},
 		{"[MLP]\nJobs=3\n", "mlp.config:2: unknown key Jobs; did you mean jobs?"},
@@ -127,6 +129,9 @@ func TestLoadErrors(t *testing.T) {
 		{"[MLP]\ngrace=-1s\n", "mlp.config:2: grace=-1s is not a duration of 0 or more; write 0s, 30s or 5m"},
 		{"[MLP]\non_code_change=kep\n", "mlp.config:2: on_code_change=kep is neither rerun nor keep; did you mean keep?"},
 		{"[MLP]\non_code_change=maybe\n", "mlp.config:2: on_code_change=maybe is neither rerun nor keep; write rerun or keep"},
+		{"[MLP]\npython_start=forked\n", "mlp.config:2: python_start=forked is neither fresh nor fork; did you mean fork?"},
+		{"[MLP]\npython_start=yes\n", "mlp.config:2: python_start=yes is neither fresh nor fork; write fresh or fork"},
+		{"[MLP]\npython_start=\n", "mlp.config:2: python_start has no value; write python_start=fresh"},
 		{"[MLP]\nmodels_dir=mods\n", "mlp.config:2: models_dir: there is no folder DIR/mods; create it, or name the folder of the models: models_dir=path/to/models below [MLP]"},
 		{"[MLP]\nmodels_dir=plain.txt\n", "mlp.config:2: models_dir: DIR/plain.txt is not a folder; name the folder that holds the models"},
 		{"[MLP]\nmodels_dir=plain.txt/x\n", "mlp.config:2: models_dir: DIR/plain.txt/x: not a directory; create it, or name the folder of the models: models_dir=path/to/models below [MLP]"},

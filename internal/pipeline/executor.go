@@ -55,6 +55,10 @@ type Command struct {
 	Place Place
 	// After is a process that has to be gone first, with all that it started, or nil.
 	After Process
+	// Forks starts a process that can fork others. Of is one that was started so, and this process is forked from it: of the rest
+	// only ID and Env count then.
+	Forks bool
+	Of    Process
 }
 
 // A Process is a started process of a model, that speaks the protocol of package wire.

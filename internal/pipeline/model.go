@@ -34,7 +34,9 @@ type model struct {
 	tests    tests
 	outlook  outlook // what is expected of it before it is opened
 	git      func() *outputs.Git
-	talk     *talk // the process that told the versions: it runs the first that is due
+	talk     *talk  // the process that told the versions: it runs the first that is due,
+	parent   *talk  // unless it is the one that they are all forked from
+	fresh    string // why they are not, although python_start=fork; guarded by Pipeline.mu once a version runs
 }
 
 // A due is a version with what is to become of it.
@@ -158,6 +160,7 @@ func (p *Pipeline) choose(m *model, line *line, after *run) (int, Place) {
 // finish notes that nothing of m is left to be started, and drops what only that takes: there may be very many models, with
 // very many versions.
 func (p *Pipeline) finish(m *model) {
+	defer p.release(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.finished = true
@@ -250,7 +253,7 @@ func (p *Pipeline) open(m *model, place Place) error {
 	if err := p.refresh(m); err != nil {
 		return err
 	}
-	if m.plan == nil {
+	if m.plan == nil || p.wantsFork(m) && m.parent == nil && slices.ContainsFunc(m.plan, due.pending) {
 		if err := p.ask(m, place, false); err != nil {
 			return err
 		}
@@ -304,7 +307,13 @@ func (p *Pipeline) ask(m *model, place Place, last bool) error {
 	if p.leftOut(m) {
 		return errLeftOut
 	}
-	talk, err := p.startTalk(m, Command{ID: outputs.NewRunID(time.Now()), Place: place, Env: []string{wire.EnvVersion + "="}})
+	forks := !last && p.wantsFork(m)
+	c := Command{ID: outputs.NewRunID(time.Now()), Place: place, Forks: forks}
+	if forks {
+		c.Place = oneThread(place)
+	}
+	c.Env = []string{wire.EnvVersion + "="}
+	talk, err := p.startTalk(m, c)
 	if err == nil {
 		talk.AskList()
 		if last {
@@ -317,14 +326,24 @@ func (p *Pipeline) ask(m *model, place Place, last bool) error {
 	}
 	var told version.List
 	late := "it did not tell its versions within %v (timeout in mlp.config)"
+	var listed wire.Event
 	err = talk.within(p, p.Project.Timeout, late, "before it told its versions", func() (err error) {
-		m.cleans, err = talk.List(told.Add)
+		listed, err = talk.List(told.Add)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	m.talk = talk
+	m.cleans = listed.AllowDeleteModelDir
+	switch {
+	case !forks:
+		m.talk = talk
+	case listed.Forks:
+		m.parent = talk
+	default: // it is not as the process of a version would be
+		m.fresh = listed.Error
+		talk.close(p.Project.Grace)
+	}
 	versions := told.Sorted()
 	p.told(m, versions)
 	if len(versions) == 0 {
@@ -415,10 +434,12 @@ func (p *Pipeline) decide(m *model, d *due) {
 	d.why = version.Decide(*d.Version, past, fingerprint(m.program), p.Keep)
 }
 
-// close ends the process that told the versions, if it has run none.
+// close ends the process that told the versions, if it has run none itself.
 func (m *model) close(p *Pipeline) {
-	if m.talk != nil {
-		m.talk.close(p.Project.Grace)
-		m.talk = nil
+	for _, talk := range []**talk{&m.talk, &m.parent} {
+		if *talk != nil {
+			(*talk).close(p.Project.Grace)
+			*talk = nil
+		}
 	}
 }

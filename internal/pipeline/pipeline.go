@@ -1,12 +1,12 @@
 // Package pipeline runs a queue of models: it reloads the queue, plans, executes and records, until nothing is due.
 //
-// The loop is in this file. queue.go turns names into models, model.go opens each when its turn comes, ahead.go does
-// before the loop what needs not wait, succession.go says when another version can start and line.go who goes first where GPUs are
-// scarce, run.go runs one. talk.go holds a process of a model together with what it says and prints, limits.go tells when its time
-// is over, plan.go the reasons why a version is due, tested.go what has passed test mode, failure.go what cannot run, stop.go the
-// user's wish to stop, hooks.go the user's commands. Processes come from an Executor, below this package; what happens goes to the
-// outputs folder and, as in report.go, to whoever watches. state.go tells at any moment what is going on: live.go of a run,
-// outlook.go of what waits, forecast.go until when.
+// The loop is in this file. queue.go turns names into models, model.go opens each when its turn comes, fork.go has one process
+// import a script for all of its versions, ahead.go does before the loop what needs not wait, succession.go says when another version
+// can start and line.go who goes first where GPUs are scarce, run.go runs one. talk.go holds a process of a model together with what
+// it says and prints, limits.go tells when its time is over, plan.go the reasons why a version is due, tested.go what has passed test
+// mode, failure.go what cannot run, stop.go the user's wish to stop, hooks.go the user's commands. Processes come from an Executor,
+// below this package; what happens goes to the outputs folder and, as in report.go, to whoever watches. state.go tells at any moment
+// what is going on: live.go of a run, outlook.go of what waits, forecast.go until when.
 package pipeline
 
 import (
@@ -250,6 +250,7 @@ func (p *Pipeline) wait() {
 		case outputs.Failed:
 			p.failed(Failure{r.ID, r.Model, r.Version, r.Failure.Cause})
 		}
+		p.release(r.model)
 	}
 }
 

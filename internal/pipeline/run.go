@@ -25,6 +25,7 @@ type run struct {
 	due   due
 	talk  *talk // the process that told the versions, or nil: then one is started
 	place Place
+	forks bool // the process is forked from the parent of the model, if that can be
 
 	// See succession.go. What is no channel and not atomic is the loop's.
 	after    *run          // whose slot this one takes over when that has ended, or nil
@@ -58,6 +59,7 @@ func (p *Pipeline) newRun(m *model, d due, place Place, after *run) *run {
 	if m.talk != nil && !m.talk.place.Same(place) {
 		m.close(p)
 	}
+	p.noticeFresh(m)
 	if m.talk == nil {
 		p.mu.Lock()
 		changed := m.program.Reread()
@@ -67,7 +69,11 @@ func (p *Pipeline) newRun(m *model, d due, place Place, after *run) *run {
 		}
 	}
 	r := &run{p: p, model: m, due: d, talk: m.talk, place: place, name: Name(m.name, d.Name), after: after, admit: make(chan bool, 1), said: make(chan struct{})}
-	m.talk = nil
+	m.talk, r.forks = nil, p.forks(m)
+	environment := p.environment(place)
+	if r.forks {
+		environment = p.environment(oneThread(place))
+	}
 	r.Run = outputs.Run{
 		ID:     outputs.NewRunID(time.Now()),
 		Model:  m.name,
@@ -80,7 +86,7 @@ func (p *Pipeline) newRun(m *model, d due, place Place, after *run) *run {
 		Data:    outputs.Data{Loader: d.DataLoader},
 		Results: outputs.Results{},
 
-		Environment: p.environment(place),
+		Environment: environment,
 	}
 	if d.why == version.Resumes {
 		if e, err := d.past.Read(); err == nil {
@@ -100,9 +106,9 @@ func (p *Pipeline) newRun(m *model, d due, place Place, after *run) *run {
 
 // do runs the version, once another run has ended unless that is nil, and records how it went.
 func (r *run) do(after *run) {
-	fresh := r.talk == nil
+	fresh, forks := r.talk == nil, r.forks
 	var err error
-	if fresh {
+	if fresh && !forks {
 		err = r.start(after)
 	}
 	if !r.mayBegin(after) {
@@ -114,7 +120,12 @@ func (r *run) do(after *run) {
 		r.discard()
 		return
 	}
-	if after != nil && err == nil && r.talk.lost() {
+	switch {
+	case forks && r.fork():
+	case forks:
+		r.Environment = r.p.environment(r.place)
+		err = r.start(nil)
+	case after != nil && err == nil && r.talk.lost():
 		r.talk.close(0)
 		err = r.start(nil)
 	}

@@ -59,7 +59,7 @@ func main() {
 // groups is everything that can be measured, in the order of the table.
 var groups = []group{
 	cycle, whole, unchanged, edit, editAll, first, metrics, lost, journal, history, fewRuns, manyRuns, jobs, queue, plot, program,
-	pythonVersion, pythonSklearn, pythonTorch, pythonMetric,
+	pythonVersion, pythonForked, pythonSklearn, pythonSklearnForked, pythonTorch, pythonMetric,
 }
 
 func rowNames() []string {

@@ -27,20 +27,25 @@ var pythonVersion = group{
 		if err != nil {
 			return nil, err
 		}
-		return func() ([]pair, error) {
-			bare, err := p.oneMore(pythonVersions, nil, "-r", "-n")
-			if err != nil {
-				return nil, err
-			}
-			floor, err := times(pythonVersions, func() *exec.Cmd { return exec.Command(python, "-c", "pass") })
-			if err != nil {
-				return nil, err
-			}
-			floor /= pythonVersions
-			recorded, err := p.oneMore(pythonVersions, nil, "-r")
-			return []pair{{bare, floor}, {recorded, floor}}, err
-		}, nil
+		return p.besidePython(python), nil
 	},
+}
+
+// besidePython measures a version more, not recorded and recorded, beside a Python that does nothing.
+func (p *project) besidePython(python string) func() ([]pair, error) {
+	return func() ([]pair, error) {
+		bare, err := p.oneMore(pythonVersions, nil, "-r", "-n")
+		if err != nil {
+			return nil, err
+		}
+		floor, err := times(pythonVersions, func() *exec.Cmd { return exec.Command(python, "-c", "pass") })
+		if err != nil {
+			return nil, err
+		}
+		floor /= pythonVersions
+		recorded, err := p.oneMore(pythonVersions, nil, "-r")
+		return []pair{{bare, floor}, {recorded, floor}}, err
+	}
 }
 
 var (
@@ -77,6 +82,55 @@ func pythonImport(library, debian, module string) group {
 			}, nil
 		},
 	}
+}
+
+// pythonForked is what a version costs that is forked from a process that has imported the script.
+var pythonForked = group{
+	rows: []row{
+		{name: "python-fork", what: "a Python version more, python_start=fork, -r -n", against: "python3 -c pass", unit: seconds, ratio: 1},
+		{name: "python-fork-recorded", what: "the same, -r", against: "python3 -c pass", unit: seconds, ratio: 1},
+	},
+	prepare: func(b *bench) (func() ([]pair, error), error) {
+		p, python, err := b.pythonProject(systemPython)
+		if err == nil {
+			err = p.starts(python, "fork")
+		}
+		return p.besidePython(python), err
+	},
+}
+
+// pythonSklearnForked is the same with an import that takes long.
+var pythonSklearnForked = group{
+	rows: []row{
+		{name: "python-sklearn-fork", what: "a version more with sklearn, python_start=fork, -r", against: "one that starts fresh", unit: seconds, ratio: 0.1},
+	},
+	prepare: func(b *bench) (func() ([]pair, error), error) {
+		p, python, err := b.pythonProject(systemPython)
+		if err != nil {
+			return nil, err
+		}
+		const module = "sklearn.linear_model"
+		if exec.Command(python, "-c", "import "+module).Run() != nil {
+			return nil, missing("python3-sklearn is not installed")
+		}
+		more := func(start string, versions int) func() (float64, error) {
+			return func() (float64, error) {
+				if err := p.starts(python, start); err != nil {
+					return 0, err
+				}
+				return p.oneMore(versions, []string{"BENCH_IMPORT=" + module}, "-r")
+			}
+		}
+		return func() ([]pair, error) {
+			one, err := b.beside(more("fork", pythonVersions), more("fresh", 4))
+			return []pair{one}, err
+		}, nil
+	},
+}
+
+// starts sets python_start.
+func (p *project) starts(python, how string) error {
+	return write(p.dir, "mlp.config", "[MLP]\npython="+python+"\npython_start="+how+"\n")
 }
 
 // pythonMetric is what a metric takes of a Python training loop.

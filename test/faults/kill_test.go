@@ -37,6 +37,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		{"one at a time", 1, sized(20, 200), quickModels},
 		{"three at a time", 3, sized(20, 200), quickModels},
 		{"models in Python and sh, with workers", 2, sized(10, 150), slowModels},
+		{"versions that are forked, with workers", 3, sized(10, 150), forkedModels},
 	} {
 		t.Run(night.name, func(t *testing.T) {
 			t.Parallel()
@@ -456,6 +457,15 @@ func slowModels(p *project) {
 	p.write("models/workers.sh", strings.Replace(halve, "# workers", forks, 1))
 	p.actor("clean", "option allow-delete\nversion v1 epochs=3 batch=1 suffix=1\ntrain: spawn spawned\nversion v2 epochs=3 batch=1 suffix=1\ntrain: daemon daemon\n")
 	p.queue("workers.sh", "slow.py", "clean")
+}
+
+// forkedModels has several versions in a row and at once that are forked from one process.
+func forkedModels(p *project) {
+	p.write("mlp.config", "[MLP]\ngrace=2s\npython_start=fork\n")
+	p.write("models/slow.py", strings.Replace(slow, `v.addV("two")`, `for name in "two", "three", "four", "five":
+    v.addV(name, model_dir_suffix=name)`, 1))
+	p.write("models/quick.py", strings.Replace(slow, "time.sleep(0.005)", "pass", 1))
+	p.queue("slow.py", "quick.py")
 }
 
 const forks = `

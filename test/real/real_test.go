@@ -176,6 +176,40 @@ func TestScikitLearnByThePythonPackage(t *testing.T) {
 	}
 }
 
+// Versions that are forked from a process that has imported scikit-learn learn what fresh ones do, to the last digit, where the
+// script seeds, and each something else where it does not.
+func TestScikitLearnForked(t *testing.T) {
+	for _, seed := range []string{"import", "hook", "none", "generator"} {
+		t.Setenv("SEED", seed)
+		var learned []map[string]float64
+		for _, start := range []string{"fork", "fresh"} {
+			dir := project(t, map[string]string{"seeded.py": read(t, "testdata/seeded.py")})
+			write(t, filepath.Join(dir, "mlp.config"), "[MLP]\npython=/usr/bin/python3\npython_start="+start+"\n")
+			out := run(t, dir, binary, "-r")
+			if refused := strings.Contains(out, "a generator of numpy.random without a seed"); refused != (seed == "generator" && start == "fork") ||
+				!refused && strings.Contains(out, "start fresh") {
+				t.Errorf("%s, %s:\n%s", seed, start, out)
+			}
+			for _, r := range records(t, dir) {
+				learned = append(learned, r.Results["test"])
+			}
+		}
+		if len(learned) != 4 {
+			t.Fatalf("%d runs are recorded, want 4", len(learned))
+		}
+		for i, one := range learned {
+			for _, other := range learned[:i] {
+				for _, name := range []string{"random", "sgd", "logistic", "forest"} {
+					seeded := seed == "import" || seed == "hook"
+					if same := one[name] == other[name]; seeded && !same || !seeded && same && name != "forest" {
+						t.Errorf("%s: %s is %v and %v", seed, name, one[name], other[name])
+					}
+				}
+			}
+		}
+	}
+}
+
 // The commit of a real repository, and whether its files differ from it; a model that git does not know is not in it, and
 // what the pipeline writes makes no difference.
 func TestGit(t *testing.T) {

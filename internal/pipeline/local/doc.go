@@ -22,4 +22,9 @@
 // are: its processes see these in CUDA_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES. It has its part of the cores: in the variables by
 // which Go, OpenMP and the libraries for linear algebra choose how many threads they use, and when it is pinned, on Linux, by
 // the affinity that it inherits from the thread of the guardian that forks it.
+//
+// # Processes that fork others
+//
+// A process can be one that others are forked from (fork.go): these are its children, in sessions of their own. It tells the
+// guardian of their start and their end, and lets go of their number when the guardian has seen to what they leave behind.
 package local

@@ -26,18 +26,23 @@ type request struct {
 	Dir   []byte   `json:"dir,omitempty"`
 	Cores []int    `json:"cores,omitempty"` // that it is pinned to
 	After int      `json:"after,omitempty"` // it starts once this process has ended
+	Forks bool     `json:"forks,omitempty"` // it is to fork others
+	Of    int      `json:"of,omitempty"`    // the ID of the process that it is forked from
 }
 
 // Values of request.Op.
 const (
 	opStart = "start" // four descriptors come along: standard output, standard error, commands, events
+	opFork  = "fork"  // the same, by a process that was started before
 	opStop  = "stop"  // SIGTERM to the process itself, so that it can see to its children
 	opKill  = "kill"  // SIGKILL to its process group
 )
 
-// An answer is what the guardian says of a process: that it has ended, or why it could not be started.
+// An answer is what the guardian says of a process: that it has been forked from another, that it has ended, or why it could not
+// be started.
 type answer struct {
 	ID     int    `json:"id"`
+	Forked bool   `json:"forked,omitempty"`
 	Code   int    `json:"code,omitempty"`
 	Signal int    `json:"signal,omitempty"`
 	OOM    bool   `json:"oom,omitempty"`
@@ -59,8 +64,10 @@ type guardian struct {
 }
 
 type child struct {
-	id    int
-	runID string
+	id     int
+	runID  string
+	parent *parent // what it is if it forks others, or nil
+	of     *parent // that has forked it, or nil
 }
 
 // A waiting is a process that is to start when another has ended.
@@ -121,7 +128,11 @@ func (g *guardian) handle(r request, in *fdReader) {
 		if g.runs(r.After) {
 			g.waiting = append(g.waiting, w)
 		} else {
-			g.start(w)
+			g.launch(w)
+		}
+	case opFork:
+		if err := g.fork(r, in.take(4)); err != nil {
+			g.answers.Encode(answer{ID: r.ID, Error: err.Error()})
 		}
 	case opStop, opKill:
 		g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
@@ -139,7 +150,7 @@ func (g *guardian) handle(r request, in *fdReader) {
 			if r.Op == opStop {
 				syscall.Kill(pid, syscall.SIGTERM)
 			} else {
-				syscall.Kill(-pid, syscall.SIGKILL)
+				g.kill(pid, c)
 			}
 		}
 	}
@@ -155,34 +166,39 @@ func (g *guardian) runs(id int) bool {
 	return false
 }
 
-func (g *guardian) start(w waiting) {
-	pid, err := g.fork(w.request, w.fds)
-	closeAll(w.fds)
+func (g *guardian) launch(w waiting) {
+	var pid int
+	var p *parent
+	var err error
+	if w.Forks {
+		pid, p, err = g.startParent(w.request, w.fds)
+	} else {
+		pid, err = g.start(w.request, w.fds, -1)
+	}
 	if err != nil {
 		g.answers.Encode(answer{ID: w.ID, Error: err.Error()})
 		return
 	}
-	g.children[pid] = child{w.ID, w.RunID}
+	g.children[pid] = child{id: w.ID, runID: w.RunID, parent: p}
 	g.born.Signal()
+	if p != nil {
+		go g.listen(p)
+	}
 }
 
-// startAfter starts what waits for a process that has ended.
-func (g *guardian) startAfter(id int) {
+// launchAfter starts what waits for a process that has ended.
+func (g *guardian) launchAfter(id int) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
 		if w.After == id {
-			g.start(w)
+			g.launch(w)
 		}
 		return w.After == id
 	})
 }
 
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		syscall.Close(fd)
-	}
-}
-
-func (g *guardian) fork(r request, fds []int) (pid int, err error) {
+// start starts a process with fds, which are closed here. It gets more as well, unless that is -1.
+func (g *guardian) start(r request, fds []int, more int) (pid int, err error) {
+	defer closeAll(fds)
 	if len(fds) < 4 {
 		return 0, syscall.EBADF
 	}
@@ -209,12 +225,17 @@ func (g *guardian) fork(r request, fds []int) (pid int, err error) {
 	for _, a := range r.Args {
 		argv = append(argv, string(a))
 	}
-	return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Dir:   string(r.Dir),
-		Env:   env,
-		Files: []uintptr{g.null.Fd(), uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2]), uintptr(fds[3])},
-		Sys:   childAttr(),
-	})
+	files := []uintptr{g.null.Fd(), uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2]), uintptr(fds[3])}
+	if more >= 0 {
+		files = append(files, uintptr(more))
+	}
+	return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Dir: string(r.Dir), Env: env, Files: files, Sys: childAttr()})
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		syscall.Close(fd)
+	}
 }
 
 // reap waits for children: those that it started, whose end it reports, and those that they have left behind.
@@ -231,21 +252,12 @@ func (g *guardian) reap() {
 		case err == nil:
 			if c, ours := g.children[pid]; ours {
 				syscall.Kill(-pid, syscall.SIGKILL) // while the number cannot be another's yet
-				delete(g.children, pid)
 				status := collect()
-				g.killLeftOver(c.runID)
-				a := answer{ID: c.id}
 				if status.Signaled() {
-					a.Signal = int(status.Signal())
-					if status.Signal() == syscall.SIGKILL {
-						ooms := oomKills()
-						a.OOM, g.ooms = ooms > g.ooms, ooms
-					}
+					g.over(pid, c, 0, status.Signal())
 				} else {
-					a.Code = status.ExitStatus()
+					g.over(pid, c, status.ExitStatus(), 0)
 				}
-				g.answers.Encode(a)
-				g.startAfter(c.id)
 			} else {
 				collect()
 			}
@@ -254,11 +266,33 @@ func (g *guardian) reap() {
 	}
 }
 
+// over kills what a child that has ended has left behind, and reports its end.
+func (g *guardian) over(pid int, c child, code int, signal syscall.Signal) {
+	delete(g.children, pid)
+	if c.parent != nil && c.parent.fd >= 0 {
+		syscall.Shutdown(c.parent.fd, syscall.SHUT_RD) // something may hold the other end
+	}
+	g.killLeftOver(c.runID)
+	a := answer{ID: c.id, Code: code, Signal: int(signal)}
+	if signal == syscall.SIGKILL {
+		ooms := oomKills()
+		a.OOM, g.ooms = ooms > g.ooms, ooms
+	}
+	g.answers.Encode(a)
+	g.launchAfter(c.id)
+}
+
 // killLeftOver kills what a run that has ended left behind: orphans that carry its name, and all of them when no other
 // run could own them.
 func (g *guardian) killLeftOver(runID string) {
+	owners := 0
+	for _, c := range g.children {
+		if c.parent == nil || !c.parent.forked { // else it is in their name that it does something
+			owners++
+		}
+	}
 	killOrphans(g.children, func(pid int) (mine, known bool) {
-		if len(g.children) == 0 {
+		if owners == 0 {
 			return true, true
 		}
 		return carries(pid, runID)

@@ -120,14 +120,20 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 		}
 		l.mu.Lock()
 		p := l.running[a.ID]
-		delete(l.running, a.ID)
+		if !a.Forked {
+			delete(l.running, a.ID)
+		}
 		l.mu.Unlock()
 		if p == nil {
 			continue
 		}
+		if a.Forked {
+			close(p.forked)
+			continue
+		}
 		exit := pipeline.Exit{Code: a.Code, Signal: syscall.Signal(a.Signal), OOM: a.OOM}
 		if a.Error != "" {
-			exit.Err = &pipeline.StartError{Err: fmt.Errorf("start %s: %s", p.path, a.Error)}
+			exit.Err = &pipeline.StartError{Err: errors.New(p.start + a.Error)}
 		}
 		p.end(exit)
 	}
@@ -147,7 +153,7 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 
 // Start implements pipeline.Executor.
 func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
-	p := &process{local: l, path: c.Path, runID: c.ID, done: make(chan struct{})}
+	p := &process{local: l, runID: c.ID, forked: make(chan struct{}), done: make(chan struct{})}
 	var theirs []int // as the guardian takes them: stdout, stderr, commands, events
 	var err error
 	pipe := func(theyWrite bool) (ours *os.File) {
@@ -169,9 +175,13 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 	p.stdout, p.stderr, p.commands, p.events = pipe(true), pipe(true), pipe(false), pipe(true)
 	if err == nil {
 		r := request{
-			Op: opStart, Path: []byte(c.Path), Dir: []byte(c.Dir), RunID: c.ID,
-			Args: asBytes(c.Args), Env: asBytes(slices.Concat(c.Env, c.Place.Env, []string{wire.EnvRun + "=" + c.ID})),
-			Cores: c.Place.Cores,
+			Op: opStart, RunID: c.ID, Env: asBytes(slices.Concat(c.Env, c.Place.Env, []string{wire.EnvRun + "=" + c.ID})), Forks: c.Forks,
+		}
+		if c.Of != nil {
+			r.Op, r.Of = opFork, c.Of.(*process).id
+		} else {
+			p.start = "start " + c.Path + ": "
+			r.Path, r.Dir, r.Args, r.Cores = []byte(c.Path), []byte(c.Dir), asBytes(c.Args), c.Place.Cores
 		}
 		if after, ok := c.After.(*process); ok {
 			r.After = after.id
@@ -179,11 +189,21 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 		err = l.send(p, r, theirs...)
 	}
 	closeAll(theirs)
+	if err == nil && c.Of != nil {
+		select {
+		case <-p.forked:
+		case <-p.done:
+			err = p.exit.Err
+		}
+	}
 	if err != nil {
 		l.mu.Lock()
 		delete(l.running, p.id)
 		l.mu.Unlock()
 		p.close()
+		if c.Of != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)
 	}
 	return p, nil
@@ -193,7 +213,7 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 func (l *Local) send(p *process, r request, fds ...int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.Op == opStart {
+	if r.Op == opStart || r.Op == opFork {
 		if l.guardian == nil {
 			if err := l.startGuardian(); err != nil {
 				return err
@@ -240,8 +260,9 @@ func asBytes(list []string) [][]byte {
 type process struct {
 	local    *Local
 	id       int
-	path     string
+	start    string // what the reason begins with why it could not be started
 	runID    string
+	forked   chan struct{} // closed when it has been forked from another process
 	done     chan struct{}
 	exit     pipeline.Exit // set before done is closed
 	commands *os.File

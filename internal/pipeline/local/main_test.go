@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,9 +18,15 @@ import (
 // inherited are the descriptors that this process has from its parent.
 var inherited []int
 
+// verbs are the processes that only tests of this system need.
+var verbs = map[string]func() error{}
+
 // TestMain makes the test program also its own guardian, and the other processes that tests need.
 func TestMain(m *testing.M) {
 	if IsGuardian() {
+		if patience, err := time.ParseDuration(os.Getenv("LOCAL_TEST_PATIENCE")); err == nil {
+			parentPatience = patience
+		}
 		os.Exit(Guard())
 	}
 	if os.Getenv("GORACE") == "" {
@@ -35,7 +42,11 @@ func TestMain(m *testing.M) {
 	case "pipeline":
 		err = bePipeline()
 	default:
-		err = fmt.Errorf("unknown verb %q", verb)
+		do := verbs[verb]
+		if do == nil {
+			do = func() error { return fmt.Errorf("unknown verb %q", verb) }
+		}
+		err = do()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

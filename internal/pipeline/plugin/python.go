@@ -181,6 +181,25 @@ func (p *Program) Load(modelsDir string, files map[string]string) (changed []str
 	return changed
 }
 
+// Changed returns the name of a file that has changed since the program has loaded it, or "".
+func (p Program) Changed(modelsDir string) string {
+	for name, sum := range p.Files {
+		if now, err := hashFile(filePath(modelsDir, name)); err != nil || now != sum {
+			return name
+		}
+	}
+	return ""
+}
+
+// filePath is where the file lies whose name fileName returns.
+func filePath(modelsDir, name string) string {
+	path := filepath.FromSlash(name)
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(modelsDir), path)
+}
+
 // fileName is the name of a file in Program.Files. A script may know the real path of a file that the pipeline reaches by a
 // link.
 func fileName(modelsDir, path string) string {
@@ -204,11 +223,7 @@ func fileName(modelsDir, path string) string {
 func (p Program) Now(modelsDir string, files map[string]string) map[string]string {
 	now := map[string]string{}
 	for name := range files {
-		path := name
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(modelsDir), filepath.FromSlash(name))
-		}
-		if sum, err := hashFile(path); err == nil {
+		if sum, err := hashFile(filePath(modelsDir, name)); err == nil {
 			now[name] = sum
 		}
 	}

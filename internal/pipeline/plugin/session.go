@@ -103,9 +103,8 @@ func cut(s string, n int) string {
 func (s *Session) AskList() { _ = s.ask(wire.Command{Type: wire.List}) } // List tells of an error
 
 // List takes the answer to AskList, and hands each version to add, with the model's reason to refuse it, if it has one. There
-// may be very many of them. The model may want to empty the model directory of a version that starts from scratch: then
-// cleans is true.
-func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, err error) {
+// may be very many of them. It returns what the model says of itself.
+func (s *Session) List(add func(v wire.Version, refused string)) (listed wire.Event, err error) {
 	versions, size := 0, 0
 	take := func(v wire.Version, refused string) {
 		versions++
@@ -119,20 +118,20 @@ func (s *Session) List(add func(v wire.Version, refused string)) (cleans bool, e
 		case errors.As(err, &bad):
 			name, ok := nameOf(bad.line)
 			if !ok {
-				return false, fmt.Errorf("its list of versions cannot be read: %w", err)
+				return listed, fmt.Errorf("its list of versions cannot be read: %w", err)
 			}
 			take(wire.Version{Name: name}, "its message cannot be read: "+bad.err.Error())
 		case err != nil:
-			return false, err
+			return listed, err
 		case e.Type == wire.VersionInfo && e.Version != nil:
 			take(*e.Version, e.Error)
 		case e.Type == wire.Listed:
-			return e.AllowDeleteModelDir, nil
+			return e, nil
 		default:
 			s.Warning(fmt.Sprintf("message %q does not answer a list; it is passed over", cut(e.Type, 80)))
 		}
 	}
-	return false, fmt.Errorf("its list of versions is too long: more than %d, or than %d MiB", maxVersions, maxList>>20)
+	return listed, fmt.Errorf("its list of versions is too long: more than %d, or than %d MiB", maxVersions, maxList>>20)
 }
 
 // nameOf finds the name in a message of a version that cannot be read as a whole.

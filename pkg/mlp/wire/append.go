@@ -18,6 +18,7 @@ func (e *Event) append(b []byte) ([]byte, error) {
 	o.version("version", e.Version)
 	o.bool("allow_delete_model_dir", e.AllowDeleteModelDir)
 	o.bool("reset_steps", e.ResetSteps)
+	o.bool("forks", e.Forks)
 	o.files("files", e.Files)
 	o.string("phase", e.Phase, true)
 	o.int("step", e.Step)

@@ -110,9 +110,11 @@ type Event struct {
 	// version: one version. Error is set on one that is refused, with the field and the reason.
 	Version *Version `json:"version,omitempty"`
 
-	// listed: the options of the model.
+	// listed: the options of the model. Forks is set by a process that was asked whether it can fork one for each version, and
+	// can; Error is why it cannot.
 	AllowDeleteModelDir bool `json:"allow_delete_model_dir,omitempty"`
 	ResetSteps          bool `json:"reset_steps,omitempty"`
+	Forks               bool `json:"forks,omitempty"`
 
 	// code: files of the user's that the model has loaded as code: the first 16 hex digits of the SHA-256 of their content,
 	// by absolute path. Each is told once.

@@ -8,7 +8,7 @@ import os
 import sys
 from _io import open
 from _frozen_importlib import ModuleSpec  # what importlib.machinery has, without the cost of importing it
-from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, PathFinder, SourceFileLoader
 
 try:
     from _sha2 import sha256  # CPython 3.12 and later
@@ -22,6 +22,8 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _roots = ()  # folders of the project, with a slash at the end
 _others = ()  # folders in them that are not the user's
 _loaded = {}  # hash of what was executed, by path
+_dicts = {}  # what is in their modules, by path
+_latest = None  # the last module that was looked at
 _told = set()
 _cache = None  # the folder of what was compiled
 _WATCHED = "MLPIPELINE_WATCHED"  # tells spawned processes of the folders
@@ -156,17 +158,49 @@ def execute(path):
     return module
 
 
-def modules():
-    """The dicts of the modules that are loaded, by their files."""
-    found = {}
-    for module in list(sys.modules.values()):
+class AfterImport:
+    """Calls functions with the modules that they are for, once those have been imported. calls has them by name."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.calls:
+            return None
+        call = self.calls.pop(name)
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                call(module)
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def _modules():
+    """The modules that were loaded since the last call: their files and dicts. All that are loaded may be very many, and in a
+    forked process each that is looked at is copied."""
+    global _latest
+    names = []
+    try:
+        for name in reversed(sys.modules):
+            if name == _latest:
+                break
+            names.append(name)
+    except RuntimeError:  # another thread is importing
+        names = list(sys.modules)
+    found = []
+    for name in reversed(names):
         try:  # a module may be any object, and one that loads itself when it is touched
-            names = object.__getattribute__(module, "__dict__")
-            path = names.get("__file__")
-        except AttributeError:
+            names_in_it = object.__getattribute__(sys.modules[name], "__dict__")
+            path = names_in_it.get("__file__")
+        except (AttributeError, KeyError):
             continue
+        _latest = name
         if isinstance(path, str):
-            found[path] = names
+            found.append((path, names_in_it))
     return found
 
 
@@ -175,21 +209,22 @@ def scan():
     if not _roots:  # the script was started by hand
         script = getattr(sys.modules["__main__"], "__file__", None) or "."
         watch(os.path.dirname(os.path.abspath(script)))
-    for path in modules():
-        if path not in _loaded:
-            try:
-                path = os.path.abspath(path)
-                if path not in _loaded and is_own(path) and os.path.isfile(path):
-                    with open(path, "rb") as file:
-                        _loaded[path] = sha256(file.read()).hexdigest()[:16]
-            except OSError:  # the file, or the current folder, is gone
-                pass
+    for path, names in _modules():
+        try:
+            path = os.path.abspath(path)
+            if path not in _loaded and is_own(path) and os.path.isfile(path):
+                with open(path, "rb") as file:
+                    _loaded[path] = sha256(file.read()).hexdigest()[:16]
+        except OSError:  # the file, or the current folder, is gone
+            pass
+        if path in _loaded:
+            _dicts[path] = names
     return sorted(_loaded)
 
 
-def loaded():
-    """Paths of the user's files that were loaded, in the order in which they were."""
-    return _loaded
+def dicts():
+    """What is in the user's modules, in the order in which they were loaded, as far as scan has seen them."""
+    return [_dicts[path] for path in _loaded if path in _dicts]
 
 
 def news():

@@ -2,9 +2,8 @@
 import math
 import os
 import sys
-from _frozen_importlib_external import PathFinder
 
-from mlpipeline import _host
+from mlpipeline import _code, _host
 from mlpipeline._describe import number, text_of, type_name
 from mlpipeline._metrics import Metric, MetricContainer
 
@@ -179,7 +178,8 @@ class Execution:
         for library, how in _SEEDS.items():
             if library in sys.modules:
                 how(sys.modules[library], seed)
-        sys.meta_path.insert(0, _SeedOnImport(seed))
+        later = {library: lambda module, how=how: how(module, seed) for library, how in _SEEDS.items()}
+        sys.meta_path.insert(0, _code.AfterImport(later))  # earlier than that, the script may do so itself
 
 
 _SEEDS = {
@@ -187,27 +187,6 @@ _SEEDS = {
     "numpy": lambda numpy, seed: numpy.random.seed(seed % 2**32),
     "torch": lambda torch, seed: torch.manual_seed(seed % 2**64),
 }
-
-
-class _SeedOnImport:
-    """Seeds a library when it has been imported: later than that, the script may have done so itself."""
-
-    def __init__(self, seed):
-        self.seed, self.found = seed, set()
-
-    def find_spec(self, name, path=None, target=None):
-        if name not in _SEEDS or name in self.found:
-            return None
-        self.found.add(name)
-        spec = PathFinder.find_spec(name, path)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module):
-                execute(module)
-                _SEEDS[name](module, self.seed)
-            spec.loader.exec_module = exec_module
-        return spec
 
 
 def as_text(value):

@@ -38,7 +38,7 @@ _total = 0  # the step at which training ends, 0 outside of it
 _prefix = ""  # of the names of metrics
 
 
-def connect(hello):
+def connect():
     """Opens the protocol with its first message."""
     global _out, _descriptor
     # A script that closes low descriptors, and opens files in their place, must not be sent the protocol.
@@ -53,7 +53,12 @@ def connect(hello):
     for stream in sys.stdout, sys.stderr:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    send("hello", protocol=1, sdk=hello)
+    hello()
+
+
+def hello():
+    """The first message."""
+    send("hello", protocol=1, sdk="mlpipeline for Python %d.%d.%d" % sys.version_info[:3])
 
 
 def disconnect():

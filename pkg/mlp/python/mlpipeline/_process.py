@@ -16,6 +16,9 @@ _stopping = False  # SIGTERM has come
 _place = ""  # where the script was then
 _over = False  # the last word is said
 _asked = None  # the last command: descriptor 3 is closed
+_parent = None  # _fork, in a process that others are forked from
+_inherited = []  # in one that was forked from it: the files that have come along,
+_mark = None  # and an object that has not
 
 
 class _Syntax:
@@ -30,13 +33,17 @@ decode = make_scanner(_Syntax)
 
 def main(models_dir, name, cache=None):
     os.environ.pop("MLPIPELINE_PROTOCOL", None)
+    os.environ.pop("MLPIPELINE_VERSION", None)
     # Scripts that this one starts find the package too, and what they print comes at once.
     os.environ["PYTHONUNBUFFERED"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_code.PACKAGE, os.environ.get("PYTHONPATH")]))
     os.set_inheritable(COMMANDS, False)
     _set_handler(_signal.SIGTERM, _stop)
     _signal.signal, _signal.getsignal = _signal_signal, _signal_getsignal
-    _host.connect("mlpipeline for Python %d.%d.%d" % sys.version_info[:3])
+    _host.connect()
+    fork = os.environ.pop("MLPIPELINE_FORK", None)
+    if fork is not None:
+        _prepare_fork(int(fork))
     faulthandler.enable(2)  # a crash below Python says where it was
     os.register_at_fork(after_in_child=_forked)
     os.fork, os.forkpty = _held(os.fork), _held(os.forkpty)
@@ -54,6 +61,13 @@ def main(models_dir, name, cache=None):
             raise
         _fail(error, "")
     _leave(status)
+
+
+def _prepare_fork(descriptor):
+    global _parent
+    from mlpipeline import _fork
+    _parent = _fork
+    _fork.prepare(descriptor)
 
 
 def _stop(signum, frame):
@@ -115,6 +129,8 @@ def _held(forks):
 
 
 def _forked():
+    if _parent is not None:  # for a version
+        return
     _host.disconnect()
     if _asked is None:
         os.dup2(_host._descriptor, COMMANDS, inheritable=False)  # nothing is to be read there
@@ -157,9 +173,20 @@ def _serve(models_dir, name, cache):
             places = _describe.places(versions)
             for key, version in versions.items():
                 _tell_version(key, version, places)
-            _host.send("listed", allow_delete_model_dir=bool(getattr(model, "allow_delete_model_dir", False)),
-                       reset_steps=bool(getattr(model, "reset_steps", False)))
+            told = {"allow_delete_model_dir": bool(getattr(model, "allow_delete_model_dir", False)),
+                    "reset_steps": bool(getattr(model, "reset_steps", False))}
             listed = True
+            if _parent is None:
+                _host.send("listed", **told)
+                continue
+            refusal = _parent.refusal()
+            _host.send("listed", error=refusal, forks=not refusal, **told)
+            if refusal:
+                continue
+            commands.close()
+            if not _parent.serve():
+                return 0
+            commands = open(COMMANDS, "rb", closefd=False)
         elif command["type"] == "trained":
             _host.send("trained", error="a Python model knows it only after pre_execution_hook")
         elif command["type"] == "run":
@@ -295,8 +322,7 @@ def _drop_script():
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         return
-    modules = _code.modules()
-    all_names = [modules[path] for path in _code.loaded() if path in modules]
+    all_names = _code.dicts()
     for names in all_names:
         for name in reversed(list(names)):
             if not callable(names.get(name)) and not isinstance(names.get(name), (type(sys), str, int, float)):
@@ -307,9 +333,7 @@ def _drop_script():
 
 def _flush_files():
     """Writes what open files still hold in their buffers. What wraps another file comes before it."""
-    import gc
-    gc.unfreeze()  # what a script has frozen is not among the objects
-    from _io import BufferedRandom, BufferedWriter, FileIO, TextIOWrapper, _IOBase
+    from _io import BufferedRandom, BufferedWriter, TextIOWrapper
 
     def depth(file):
         kind = type(file)
@@ -317,8 +341,7 @@ def _flush_files():
             return 3
         return 1 if kind is TextIOWrapper else 2 if kind.__name__ in _COMPRESSED else 0
 
-    files = [o for o in gc.get_objects() if issubclass(type(o), _IOBase) and type(o) is not FileIO]
-    for file in sorted(files, key=depth):
+    for file in sorted(_files(), key=depth):
         try:
             file.flush()
             if depth(file) == 2 and file.writable():
@@ -328,3 +351,27 @@ def _flush_files():
 
 
 _COMPRESSED = "GzipFile", "BZ2File", "LZMAFile"
+
+
+def _files():
+    """The open files, as objects."""
+    import gc
+    from _io import FileIO, _IOBase
+    objects = gc.get_objects()
+    if not any(o is _mark for o in objects):  # what a script has frozen is not among them
+        gc.unfreeze()
+        objects = gc.get_objects()
+    return _inherited + [o for o in objects if issubclass(type(o), _IOBase) and type(o) is not FileIO]
+
+
+def settle():
+    """Has nothing in memory that the processes would write that are forked from this one."""
+    global _inherited
+    _flush_files()
+    _inherited = _files()
+
+
+def become():
+    """Makes this a process of its own, that has been forked."""
+    global _owner, _parent, _mark
+    _owner, _parent, _mark = getpid(), None, []
