@@ -5,7 +5,6 @@ import sys
 
 from mlpipeline import _code, _host
 from mlpipeline._describe import number, text_of, type_name
-from mlpipeline._metrics import Metric, MetricContainer
 
 TEST, TRAIN = "Test", "Train"  # ExecutionModeKeys
 
@@ -199,9 +198,15 @@ def as_text(value):
         return "a " + type_name(value)
 
 
+def _is(value, kind):
+    """Whether value is of a class of mlpipeline._metrics, which is only imported by scripts that use it."""
+    module = sys.modules.get("mlpipeline._metrics")
+    return module is not None and isinstance(value, getattr(module, kind))
+
+
 def _metrics(output):
     """The numbers in output as metrics by name, and what is left of it, or None."""
-    if isinstance(output, MetricContainer):
+    if _is(output, "MetricContainer"):
         return output._results(), None
     if not isinstance(output, dict):
         value = _metric(output)
@@ -217,7 +222,7 @@ def _name(key):
 
 def _metric(value):
     try:
-        return _host.as_float(value.avg() if isinstance(value, Metric) else value)
+        return _host.as_float(value.avg() if _is(value, "Metric") else value)
     except Exception:  # whatever it is, it is no number
         return None
 

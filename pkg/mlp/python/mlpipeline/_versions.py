@@ -1,6 +1,4 @@
 """Versions: the sets of parameters that a model is trained with. utils has the public names."""
-from itertools import product
-
 from mlpipeline import _host
 
 
@@ -114,6 +112,7 @@ class Versions:
                 raise ValueError("{!r} is to be combined, but parameters has no values of it".format(parameter))
             values = parameters.pop(parameter)
             axes.append(list(values) if isinstance(values, (list, tuple, range)) else [values])
+        from itertools import product  # few scripts need it
         combinations = list(product(*axes))
         if names is None:
             texts = product(*[[_text(value, i) for i, value in enumerate(axis)] for axis in axes])

@@ -3,7 +3,6 @@ import os
 import sys
 
 from mlpipeline import _host
-from mlpipeline._metrics import Metric, MetricContainer
 from mlpipeline._versions import AttributeDict, Version, Versions, version_parameters
 
 __all__ = [
@@ -13,6 +12,14 @@ __all__ = [
 ]
 
 use_mlflow = False
+
+
+def __getattr__(name):
+    """Imports what not every script uses when it is wanted."""
+    if name not in ("Metric", "MetricContainer"):
+        raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
+    from mlpipeline import _metrics
+    return getattr(_metrics, name)
 
 
 class ModeKeys:
