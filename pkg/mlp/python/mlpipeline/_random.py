@@ -14,7 +14,7 @@ _SETTERS = {
     "numpy.random": ("seed", "set_state", "set_bit_generator"),
     "torch": ("seed", "manual_seed", "set_rng_state"),
 }
-_drawn = {"random": True, "numpy.random": True, "torch": False}  # whose state is from the system
+_drawn = dict.fromkeys(_SETTERS, True)  # whose state is from the system
 _wrapped = []  # (owner, name, original, wrapper)
 _unseeded = []  # random.Random objects that took their state from the system
 _entropy = 0  # how often NumPy took one from the system
@@ -96,6 +96,8 @@ def renew():
     """Gives the generators of a process that was forked the state that they would have in a fresh one."""
     if _state is not None:  # random has seeded itself anew
         sys.modules["random"].setstate(_state)
-    for library in "numpy.random", "torch":
-        if _drawn[library] and hasattr(sys.modules.get(library), "seed"):
-            sys.modules[library].seed()
+    numpy, torch = sys.modules.get("numpy.random"), sys.modules.get("torch")
+    if _drawn["numpy.random"] and hasattr(numpy, "seed"):
+        numpy.seed()
+    if _drawn["torch"] and hasattr(torch, "default_generator"):
+        torch.default_generator.seed()  # those of GPUs come with CUDA, which each version initialises

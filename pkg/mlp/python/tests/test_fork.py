@@ -194,17 +194,18 @@ def default_rng(seed=None): return bit_generator.randbits(64) if seed is None el
 seed()
 """)
 
-    def test_torch_has_the_same_state_each_time_unless_it_is_asked_for_another(self):
+    def test_torch_has_another_state_each_time_unless_the_script_gives_it_one(self):
         self.write("torch.py", """
 import os
-state = 67280421310721
-def manual_seed(n):
-    global state
-    state = n
-def seed(): manual_seed(int.from_bytes(os.urandom(8), "big"))
+class Generator:
+    def seed(self): self.state = int.from_bytes(os.urandom(8), "big")
+default_generator = Generator()
+default_generator.seed()
+def manual_seed(n): default_generator.state = n
+def seed(): default_generator.seed()
 """)
-        for seeds, same in ("", True), ("torch.manual_seed(1)", True), ("torch.seed()", False), ("torch.seed(); torch.manual_seed(1)", True):
-            lines = self.drawn("import torch\n%s\ndef numbers(): return torch.state\n" % seeds)
+        for seeds, same in ("", False), ("torch.manual_seed(1)", True), ("torch.seed()", False), ("torch.seed(); torch.manual_seed(1)", True):
+            lines = self.drawn("import torch\n%s\ndef numbers(): return torch.default_generator.state\n" % seeds)
             self.assertEqual(len({line.split()[2] for line in lines}), 1 if same else 3, (seeds, lines))
 
     def test_refusals(self):
