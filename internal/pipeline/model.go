@@ -33,6 +33,7 @@ type model struct {
 	compared map[uint64]comparison // of the code of past runs with that of program, by their fingerprint; see compareCode
 	tests    tests
 	outlook  outlook // what is expected of it before it is opened
+	short    bool    // its last run was
 	git      func() *outputs.Git
 	talk     *talk  // the process that told the versions: it runs the first that is due,
 	parent   *talk  // unless it is the one that they are all forked from
@@ -179,15 +180,19 @@ func (p *Pipeline) take(m *model, d *due) bool {
 	if p.overtaken(m, d) {
 		return false
 	}
-	if p.Recorder == nil || p.Recorder.Held == nil {
-		return true
-	}
-	claims := []outputs.Claim{{Model: m.name, Version: d.Name}}
-	for r := range p.running {
-		claims = append(claims, outputs.Claim{Model: r.Model, Version: r.Version})
-	}
-	p.Recorder.Held.Claim(claims)
+	p.claim(outputs.Claim{Model: m.name, Version: d.Name})
 	return true
+}
+
+// claim tells other machines what this one runs, and what else is about to.
+func (p *Pipeline) claim(also ...outputs.Claim) {
+	if p.History == nil || p.Recorder == nil || p.Recorder.Held == nil {
+		return
+	}
+	for r := range p.running {
+		also = append(also, outputs.Claim{Model: r.Model, Version: r.Version})
+	}
+	p.Recorder.Held.Claim(also)
 }
 
 // overtaken reports whether another machine that shares the outputs folder has taken on d since the history was read.

@@ -244,6 +244,11 @@ func (p *Pipeline) wait() {
 			p.summary.Interrupted++
 		}
 		p.mu.Unlock()
+		if r.Status == anew {
+			p.claim()
+		} else {
+			r.model.short = r.Seconds < short.Seconds()
+		}
 		switch r.Status {
 		case outputs.Finished:
 			p.forecast.finished(r)

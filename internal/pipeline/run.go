@@ -33,6 +33,7 @@ type run struct {
 	admitted bool          // it may
 	answered bool          // it has been told whether
 	followed bool          // another is after it
+	soon     bool          // it is expected to be short
 	leaving  atomic.Bool   // its end is near
 	said     chan struct{} // closed when it has said its last word
 
@@ -259,6 +260,9 @@ func (r *run) begin() error {
 	p.report(Report{Event: RunStarted, Model: r.Model, Version: r.Version, Run: r.ID, Reason: reason})
 	r.talk.Warn = func(text string) { p.report(Report{Event: Warning, Message: r.name + ": " + text}) }
 	r.begun = true
+	if r.soon {
+		r.leaveSoon()
+	}
 	return r.talk.Run(wire.Command{Model: r.Model, Version: r.Version, Mode: r.Mode, Dir: r.dir, Clean: clean})
 }
 
@@ -422,9 +426,6 @@ func (r *run) take(e wire.Event) {
 			r.trained = time.Since(r.began)
 		}
 		again := r.phase == e.Phase
-		if r.phase == wire.PhaseTrain && !again && time.Since(r.Started.Time) < short {
-			r.leave()
-		}
 		r.phase, r.began = e.Phase, time.Now()
 		if e.Phase == wire.PhaseTrain {
 			r.Steps = outputs.Steps{Before: e.Step, Done: e.Step, Total: e.Total}

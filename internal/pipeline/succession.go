@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// A run that has said its last word is leaving, and a short one when it has been trained: another may come after it. That one's
-// process starts the moment that the process of the first is gone, with all that it has left behind, and comes up while the first
-// is recorded. It begins when that is done, unless by then the user wishes to stop, or has edited the queue: then it has not
-// taken place, and its version is due anew. Between two short versions this saves most of the time that each costs.
+// A run that has said its last word is leaving: another may come after it. That one's process starts the moment that the process of
+// the first is gone, with all that it has left behind, and comes up while the first is recorded. It begins when that is done,
+// unless by then the user wishes to stop, or has edited the queue: then it has not taken place, and its version is due anew.
+// Between two short versions this saves most of the time that each costs.
 
-// short is how long a run may have taken that leaves before its last word: it is expected soon.
+// short is how long a run may take after which the next of its model is expected to be as short. That one is leaving from its
+// beginning, when there is nothing else to do, and no longer if it takes more.
 const short = time.Second
 
 // anew is the status of a run that has not taken place. Its version is still due.
@@ -49,26 +50,48 @@ func (p *Pipeline) vacate(r *run) {
 // leave is called when the end of r is near.
 func (r *run) leave() {
 	r.leaving.Store(true)
+	r.wake()
+}
+
+// wake has the loop look what it can do.
+func (r *run) wake() {
 	select {
 	case r.p.leaves <- struct{}{}:
 	default: // the loop will look anyway
 	}
 }
 
-// admit lets those begin that come after a run that has ended, and none if the queue has changed.
+// leaveSoon is leave for a run that is expected to be short.
+func (r *run) leaveSoon() {
+	r.leave()
+	time.AfterFunc(short, func() {
+		select {
+		case <-r.said:
+		default:
+			r.leaving.Store(false)
+			r.wake()
+		}
+	})
+}
+
+// admit lets those begin that come after a run that has ended, and none if the queue has changed, or if that run stays.
 func (p *Pipeline) admit(changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for r := range p.running {
-		if !r.answered && (changed || !p.running[r.after]) {
-			p.tell(r, !changed && p.ctx.Err() == nil)
+		switch before := p.running[r.after]; {
+		case r.answered:
+		case changed || before && !r.after.leaving.Load():
+			p.tell(r, false)
+		case !before:
+			p.tell(r, p.ctx.Err() == nil)
 		}
 	}
 }
 
 // tell tells r whether it may begin. The caller holds p.mu.
 func (p *Pipeline) tell(r *run, may bool) {
-	r.answered, r.admitted = true, may
+	r.answered, r.admitted, r.soon = true, may, r.model.short
 	if may {
 		r.after = nil // it does not keep all those before it in memory
 	}
