@@ -64,6 +64,7 @@ func appendWhole(file *os.File, size int64, text []byte) error {
 // A reserve is room for the end of the runs that go on, should the disk be full by then: a folder with files for each, because
 // files can run out as well as bytes.
 type reserve struct {
+	lent sync.Mutex // held while a run takes from it to its end, and while a record is begun
 	mu   sync.Mutex
 	dir  string
 	runs int

@@ -92,7 +92,9 @@ func (r *Recorder) checkLimit() error {
 
 // Begin makes the record of a run that is about to begin, if it is Ready.
 func (r *Recorder) Begin(run Run) (*Record, error) {
-	if err := r.Ready(); err != nil {
+	r.reserve.lent.Lock()
+	defer r.reserve.lent.Unlock()
+	if err := r.ready(); err != nil {
 		return nil, err
 	}
 	return r.Folder.Record(run)
@@ -101,6 +103,12 @@ func (r *Recorder) Begin(run Run) (*Record, error) {
 // Ready fails when the end of another run could not be recorded as things stand: without room in reserve, or when history or
 // lock are no longer there.
 func (r *Recorder) Ready() error {
+	r.reserve.lent.Lock()
+	defer r.reserve.lent.Unlock()
+	return r.ready()
+}
+
+func (r *Recorder) ready() error {
 	if err := r.Check(); err != nil {
 		return err
 	}
@@ -126,10 +134,16 @@ func (r *Recorder) End(record *Record, run Run, last *Event) (missing, err error
 		return nil, err
 	}
 	lent := false
+	defer func() {
+		if lent {
+			r.reserve.lent.Unlock()
+		}
+	}()
 	write := func(write func() error) error {
 		err := write()
 		if Full(err) && !lent {
 			lent = true
+			r.reserve.lent.Lock() // nobody else takes what it gives
 			r.reserve.give()
 			err = write()
 		}

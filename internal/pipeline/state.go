@@ -46,7 +46,6 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 	s.Started, s.Seconds = outputs.Time{Time: p.started}, now.Sub(p.started).Seconds()
 	s.Queue = p.summary.tally()
 	s.Queue.Running = p.admittedRuns()
-	s.Queue.Waiting = len(p.running) - s.Queue.Running
 	s.Failures = slices.Clone(p.faults)
 	for r := range p.running {
 		if l, ok := r.live.look(now); ok {
@@ -58,6 +57,10 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 	})
 	for _, r := range running {
 		s.Running = append(s.Running, r.Live)
+	}
+	for _, r := range p.prepared() {
+		loads = append(loads, load{r.Model, []effort{r.due.effort}})
+		next = append(next, waiting{&model{name: r.Model, found: r.model.found, program: r.model.program}, r.due})
 	}
 	for _, name := range p.queue {
 		m := p.models[name]
@@ -75,7 +78,7 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 			s.Queue.Unknown++
 			first = []due{{}}
 		}
-		for _, d := range first[:min(len(first), outputs.MaxNext-len(next))] {
+		for _, d := range first[:min(len(first), max(0, outputs.MaxNext-len(next)))] {
 			next = append(next, waiting{&model{name: name, found: m.found, program: m.program}, d})
 		}
 	}

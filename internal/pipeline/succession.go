@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -106,6 +107,17 @@ func (p *Pipeline) admittedRuns() (n int) {
 		}
 	}
 	return n
+}
+
+// prepared returns the runs that wait for the end of another, in the order in which they were made. The caller holds p.mu.
+func (p *Pipeline) prepared() (runs []*run) {
+	for r := range p.running {
+		if !r.answered {
+			runs = append(runs, r)
+		}
+	}
+	slices.SortFunc(runs, func(a, b *run) int { return strings.Compare(a.ID, b.ID) })
+	return runs
 }
 
 // putBack makes the version of r, which has not taken place, the first that is due of its model. The caller holds p.mu.
