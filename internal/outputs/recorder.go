@@ -27,6 +27,7 @@ type Recorder struct {
 	reserve reserve
 	limit   int64 // on the size of a file
 
+	ends   sync.Mutex // held while the end of a run is written: what it takes from the reserve is no other's
 	ending sync.Mutex // held while a block and its line are written
 	blocks int64      // size of the output file
 }
@@ -127,6 +128,8 @@ func (r *Recorder) ready() error {
 // line of the history that makes it count, unless last is nil. It takes from the reserve where it must. When it fails,
 // nothing but the record tells of the end.
 func (r *Recorder) End(record *Record, run Run, last *Event) (missing, err error) {
+	r.ends.Lock()
+	defer r.ends.Unlock()
 	if err := r.Check(); err != nil {
 		if record != nil { // nothing is put where the outputs folder was mounted, say, but what is there shall tell what it can
 			record.settle(run)
