@@ -39,6 +39,11 @@ type waiting struct {
 	due   due
 }
 
+// waiting returns d as a waiting version. The caller holds Pipeline.mu.
+func (m *model) waiting(d due) waiting {
+	return waiting{&model{name: m.name, found: m.found, program: m.program}, d}
+}
+
 // look takes into s what the loop knows, and returns what waits: the first, and how much of each model; and what runs.
 func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, running []ongoing, loads []load) {
 	p.mu.Lock()
@@ -60,7 +65,7 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 	}
 	for _, r := range p.prepared() {
 		loads = append(loads, load{r.Model, []effort{r.due.effort}})
-		next = append(next, waiting{&model{name: r.Model, found: r.model.found, program: r.model.program}, r.due})
+		next = append(next, r.model.waiting(r.due))
 	}
 	for _, name := range p.queue {
 		m := p.models[name]
@@ -79,7 +84,7 @@ func (p *Pipeline) look(s *outputs.Status, now time.Time) (next []waiting, runni
 			first = []due{{}}
 		}
 		for _, d := range first[:min(len(first), max(0, outputs.MaxNext-len(next)))] {
-			next = append(next, waiting{&model{name: name, found: m.found, program: m.program}, d})
+			next = append(next, m.waiting(d))
 		}
 	}
 	for _, l := range loads {

@@ -19,7 +19,7 @@ func (e *Event) append(b []byte) ([]byte, error) {
 	o.bool("allow_delete_model_dir", e.AllowDeleteModelDir)
 	o.bool("reset_steps", e.ResetSteps)
 	o.bool("forks", e.Forks)
-	o.files("files", e.Files)
+	appendMap(&o, "files", e.Files, func(in *object, path, sum string) { in.string(path, sum, false) })
 	o.string("phase", e.Phase, true)
 	o.int("step", e.Step)
 	o.int("total", e.Total)
@@ -32,7 +32,7 @@ func (e *Event) append(b []byte) ([]byte, error) {
 	o.string("message", e.Message, true)
 	o.string("source", e.Source, true)
 	o.string("set", e.Set, true)
-	o.metrics("metrics", e.Metrics)
+	appendMap(&o, "metrics", e.Metrics, (*object).float)
 	o.int("train_samples", e.TrainSamples)
 	o.int("test_samples", e.TestSamples)
 	o.string("status", e.Status, true)
@@ -83,26 +83,15 @@ func (o *object) float(key string, value Float) {
 	o.b = AppendFloat(o.b, float64(value))
 }
 
-func (o *object) metrics(key string, values map[string]Float) {
+// appendMap appends an object with the values by their names, in order, unless there are none.
+func appendMap[V any](o *object, key string, values map[string]V, value func(in *object, name string, v V)) {
 	if len(values) == 0 {
 		return
 	}
 	o.key(key)
 	in := object{b: o.b}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		in.float(name, values[name])
-	}
-	o.b = append(in.b, '}')
-}
-
-func (o *object) files(key string, sums map[string]string) {
-	if len(sums) == 0 {
-		return
-	}
-	o.key(key)
-	in := object{b: o.b}
-	for _, path := range slices.Sorted(maps.Keys(sums)) {
-		in.string(path, sums[path], false)
+		value(&in, name, values[name])
 	}
 	o.b = append(in.b, '}')
 }
