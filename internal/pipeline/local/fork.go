@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -29,6 +30,9 @@ type parent struct {
 
 // EnvFork names the descriptor of the socket in the environment of a process that is to fork others.
 const EnvFork = "MLPIPELINE_FORK"
+
+// parentEnded is why a process could not be forked from one that is gone.
+const parentEnded = "the process that forks it has ended"
 
 // maxFork is the longest message of a parent.
 const maxFork = 4096
@@ -65,7 +69,7 @@ func (g *guardian) fork(r request, fds []int) error {
 		}
 	}
 	if p == nil || p.fd < 0 {
-		return fmt.Errorf("the process that forks it has ended")
+		return errors.New(parentEnded)
 	}
 	message := fmt.Appendf(nil, "fork %d", r.ID)
 	for _, e := range r.Env {
@@ -111,7 +115,7 @@ func (g *guardian) listen(p *parent) {
 	p.fd = -1
 	for _, c := range p.waiting { // it may have been forked, without a word
 		g.killLeftOver(c.runID)
-		g.answers.Encode(answer{ID: c.id, Error: "the process that forks it has ended"})
+		g.answers.Encode(answer{ID: c.id, Error: parentEnded})
 	}
 	p.waiting = nil
 }
@@ -138,10 +142,14 @@ func (g *guardian) heard(p *parent, message string) {
 	c := p.waiting[i]
 	p.waiting = slices.Delete(p.waiting, i, i+1)
 	a := answer{ID: c.id, Forked: true}
-	if pid, err := strconv.Atoi(rest); verb == "forked" && err == nil {
-		g.children[pid] = c
-	} else {
+	switch pid, err := strconv.Atoi(rest); {
+	case verb != "forked" || err != nil:
 		a.Forked, a.Error = false, rest
+	case hasEnded(p.pid): // its child came here, and may have been collected before it was known
+		g.killLeftOver(c.runID)
+		a.Forked, a.Error = false, parentEnded
+	default:
+		g.children[pid] = c
 	}
 	g.answers.Encode(a)
 }

@@ -17,10 +17,17 @@ import (
 	"github.com/mlpipeline/mlpipeline/internal/pipeline"
 )
 
-func init() { verbs["parent"] = beParent }
+func init() {
+	verbs["parent"] = beParent
+	if os.Getenv("LOCAL_TEST") == "parent" {
+		// On a busy machine it goes on for a moment when its guardian has died. Here it does until it is killed.
+		unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0)
+	}
+}
 
 // beParent is a parent whose children are shells, with the script that LOCAL_TEST_SCRIPT holds. Where that is "refuse" it forks
-// none, and where it is "die" it ends when it is asked.
+// none, where it is "die" it ends when it is asked, and where it is "fork and die" once it has forked a process that has ended.
+// Its guardian is stopped then.
 func beParent() error {
 	fmt.Println(os.Getpid())
 	children := map[int]*exec.Cmd{}
@@ -31,8 +38,11 @@ func beParent() error {
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if err != nil || n == 0 {
+		if err != nil {
 			return err
+		}
+		if n == 0 {
+			select {}
 		}
 		verb, rest, _ := strings.Cut(string(message[:n]), " ")
 		if verb == "collect" {
@@ -64,6 +74,17 @@ func beParent() error {
 		}
 		switch script {
 		case "die":
+			return nil
+		case "fork and die":
+			unix.Kill(os.Getppid(), unix.SIGSTOP)
+			cmd := exec.Command("/bin/true")
+			if err := cmd.Start(); err != nil {
+				return err
+			}
+			var info unix.Siginfo
+			for unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+			}
+			unix.Send(5, fmt.Appendf(nil, "forked %s %d", fields[0], cmd.Process.Pid), 0)
 			return nil
 		case "refuse":
 			unix.Send(5, []byte("failed "+fields[0]+" no more of it"), 0)
@@ -231,7 +252,7 @@ func TestAParentThatDies(t *testing.T) {
 		}
 		parent.end()
 		_, err := l.Start(pipeline.Command{ID: "next", Of: parent.Process})
-		if err == nil || err.Error() != "the process that forks it has ended" {
+		if err == nil || err.Error() != parentEnded {
 			t.Errorf("%v", err)
 		}
 		p.release()
@@ -244,6 +265,31 @@ func TestAParentThatDies(t *testing.T) {
 	}
 	if len(l.running) > 0 {
 		t.Errorf("%d are held to be running", len(l.running))
+	}
+}
+
+// The guardian may have collected a process before it hears that its parent has forked it.
+func TestAParentThatDiesTogetherWithItsChild(t *testing.T) {
+	l := open(t)
+	for range 20 {
+		parent, pid := parentOf(t, l)
+		go func() {
+			for alive(t, pid) {
+				time.Sleep(time.Millisecond)
+			}
+			l.guardian.Process.Signal(unix.SIGCONT)
+		}()
+		p, err := l.Start(pipeline.Command{ID: "run", Of: parent.Process, Env: []string{"LOCAL_TEST_SCRIPT=fork and die"}})
+		if err == nil {
+			select {
+			case <-p.Done():
+			case <-time.After(time.Minute):
+				t.Fatal("its end is waited for in vain")
+			}
+		} else if err.Error() != parentEnded {
+			t.Error(err)
+		}
+		parent.end()
 	}
 }
 
@@ -265,7 +311,7 @@ func TestAParentThatHangs(t *testing.T) {
 	parent, pid = parentOf(t, l)
 	unix.Kill(pid, unix.SIGSTOP)
 	_, err := l.Start(pipeline.Command{ID: "run", Of: parent.Process, Env: []string{"LOCAL_TEST_SCRIPT=exit 3"}})
-	if err == nil || err.Error() != "the process that forks it has ended" {
+	if err == nil || err.Error() != parentEnded {
 		t.Errorf("%v", err)
 	}
 	parent.end()
@@ -299,5 +345,38 @@ func TestForkedProcessesLeakNothing(t *testing.T) {
 	}
 	if n := descriptors(); n > before {
 		t.Errorf("%d descriptors of the guardian, %d before", n, before)
+	}
+}
+
+// What was forked comes to the pipeline only when its parent has died too.
+func TestNothingForkedOutlivesTheGuardian(t *testing.T) {
+	l := open(t)
+	for range 5 {
+		parent, pid := parentOf(t, l)
+		pids := []int{pid}
+		all := []*started{parent}
+		for i := range 8 {
+			p := fork(t, l, parent, fmt.Sprint("run-", i), "echo $$; "+hidden("")+"read x <&3")
+			pids = append(pids, p.pids(2)...)
+			all = append(all, p)
+		}
+		l.mu.Lock()
+		guardian := l.guardian.Process
+		l.mu.Unlock()
+		guardian.Kill()
+		for _, p := range all {
+			<-p.Done()
+		}
+		for _, pid := range pids {
+			if alive(t, pid) {
+				t.Errorf("process %d is left", pid)
+				unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+		for _, p := range all {
+			if _, exit := p.end(); exit.Err == nil {
+				t.Errorf("%+v", exit)
+			}
+		}
 	}
 }

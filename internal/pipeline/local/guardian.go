@@ -295,17 +295,20 @@ func (g *guardian) killLeftOver(runID string) {
 		if owners == 0 {
 			return true, true
 		}
-		return carries(pid, runID)
+		run, known := runOf(pid)
+		return run == runID, known
 	})
 }
 
 // killOrphans kills the children of this process other than known for which mine is true. Each that dies may leave more.
 func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
-	killed := map[int]bool{}
+	seen, killed := map[int]bool{}, map[int]bool{}
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		found := false
 		for _, pid := range orphans(known) {
 			kill, known := mine(pid)
+			known = known && seen[pid] // what one has left that has just died may not be in this list
+			seen[pid] = true
 			if kill || killed[pid] {
 				if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
 					continue // it is another user's, by sudo for instance

@@ -51,6 +51,13 @@ func ended() (pid int, collect func() syscall.WaitStatus, err error) {
 	}, nil
 }
 
+// hasEnded reports whether a child has ended, and may have been collected.
+func hasEnded(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != nil || info.Signo != 0
+}
+
 // orphans returns the children of this process other than known. The kernel gives orphans to the first thread of their
 // new parent; those that were started by another thread are known.
 func orphans(known map[int]child) []int {
@@ -114,28 +121,29 @@ func readProc(fd int) string {
 	}
 }
 
-// carries reports whether the process was started by run runID, and whether that is known: a process that is dying, or is
-// about to run another program, has no environment for a moment. One that has died has left all that it will leave.
-func carries(pid int, runID string) (named, known bool) {
+// runOf returns the run that has started a process, and whether it is known what has: a process that is dying, or is about to
+// run another program, has no environment for a moment. One that has died has left all that it will leave.
+func runOf(pid int) (run string, known bool) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if errors.Is(err, fs.ErrPermission) {
-		return false, true // as that of a process that has more rights than this one; it never will be
+		return "", true // as that of a process that has more rights than this one; it never will be
 	}
-	if bytes.Contains(append([]byte{0}, env...), []byte("\x00"+wire.EnvRun+"="+runID+"\x00")) {
-		return true, true
+	whole := env[:bytes.LastIndexByte(env, 0)+1] // what is dying may be read in part
+	if run := variable(whole, wire.EnvRun); run != "" {
+		return run, true
 	}
 	// Was that all of it? env_start and env_end of proc_pid_stat(5) say; the first field here is its third.
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 49 {
-		return false, false
+		return "", false
 	}
 	if fields[0] == "Z" && fields[17] == "1" { // its only thread
-		return false, true
+		return "", true
 	}
 	start, _ := strconv.ParseUint(fields[47], 10, 64)
 	end, _ := strconv.ParseUint(fields[48], 10, 64)
-	return false, end > 0 && uint64(len(env)) == end-start
+	return "", end > 0 && uint64(len(env)) == end-start
 }
 
 // oomKills counts the processes that the kernel has killed for want of memory since it started.

@@ -31,9 +31,10 @@ func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true
 
 // Orphans go to init here, and the kernel does not tell of those that it kills.
 
-func orphans(map[int]child) []int             { return nil }
-func carries(int, string) (named, known bool) { return false, true }
-func oomKills() int                           { return 0 }
+func orphans(map[int]child) []int        { return nil }
+func runOf(int) (run string, known bool) { return "", true }
+func hasEnded(int) bool                  { return false }
+func oomKills() int                      { return 0 }
 
 // ended waits until a child has ended, and returns it, with its status.
 func ended() (pid int, collect func() syscall.WaitStatus, err error) {

@@ -43,12 +43,15 @@ func Left() []LeftProcess {
 // another run is about to use: what the guardian of that pipeline is about to end is waited for, and where that was killed too,
 // it is done here. It returns what cannot be ended within patience. The caller holds the lock of the outputs folder.
 func EndLeft(project string, patience time.Duration) []LeftProcess {
+	before := true // there was something; what starts another and ends while it is looked for is found the next time
 	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		left, ending := scan()
 		left = slices.DeleteFunc(left, func(p LeftProcess) bool { return !p.Of(project) })
-		if len(left) == 0 && !ending || time.Now().After(deadline) {
+		now := len(left) > 0 || ending
+		if !now && !before || time.Now().After(deadline) {
 			return left
 		}
+		before = now
 		for _, p := range left {
 			syscall.Kill(p.PID, syscall.SIGKILL)
 		}

@@ -142,11 +142,14 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.guardian = nil
+	// Whatever a run has started comes here, what was forked only when the process that has forked it is dead.
+	own := os.Getenv(wire.EnvRun) // if a model has called this program
+	killOrphans(nil, func(pid int) (mine, known bool) {
+		run, known := runOf(pid)
+		return run != "" && run != own, known
+	})
 	for id, p := range l.running {
 		delete(l.running, id)
-		killOrphans(nil, func(pid int) (mine, known bool) {
-			return carries(pid, p.runID)
-		})
 		p.end(pipeline.Exit{Err: errors.New("the guardian process that watches over it has been killed")})
 	}
 }
