@@ -145,7 +145,7 @@ func (g *guardian) heard(p *parent, message string) {
 	switch pid, err := strconv.Atoi(rest); {
 	case verb != "forked" || err != nil:
 		a.Forked, a.Error = false, rest
-	case hasEnded(p.pid): // its child came here, and may have been collected before it was known
+	case parentOf(pid) != p.pid: // p has ended; what it has forked came here, and may have been collected before it was known
 		g.killLeftOver(c.runID)
 		a.Forked, a.Error = false, parentEnded
 	default:

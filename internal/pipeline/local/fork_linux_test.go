@@ -117,8 +117,8 @@ func beParent() error {
 	}
 }
 
-// parentOf starts a parent, and returns it with its pid.
-func parentOf(t *testing.T, l *Local) (*started, int) {
+// startParent starts a parent, and returns it with its pid.
+func startParent(t *testing.T, l *Local) (*started, int) {
 	t.Helper()
 	p, err := l.Start(pipeline.Command{ID: "parent", Path: os.Args[0], Env: []string{"LOCAL_TEST=parent"}, Forks: true})
 	if err != nil {
@@ -139,7 +139,7 @@ func fork(t *testing.T, l *Local, of *started, id, script string) *started {
 
 func TestForkedProcesses(t *testing.T) {
 	l := open(t)
-	parent, _ := parentOf(t, l)
+	parent, _ := startParent(t, l)
 	for script, want := range map[string]pipeline.Exit{
 		"exit 0":        {},
 		"exit 3":        {Code: 3},
@@ -172,7 +172,7 @@ func TestForkedProcesses(t *testing.T) {
 
 func TestForkedProcessesAreStoppedAndKilled(t *testing.T) {
 	l := open(t)
-	parent, _ := parentOf(t, l)
+	parent, _ := startParent(t, l)
 	p := fork(t, l, parent, "asked", `trap 'echo asked; exit 5' TERM; echo up; while :; do read x <&3; done`)
 	p.line()
 	p.Stop()
@@ -217,7 +217,7 @@ func TestForkedProcessesAreStoppedAndKilled(t *testing.T) {
 
 func TestManyForkedAtOnce(t *testing.T) {
 	l := open(t)
-	parent, _ := parentOf(t, l)
+	parent, _ := startParent(t, l)
 	var wg sync.WaitGroup
 	for n := range 4 {
 		wg.Go(func() {
@@ -242,7 +242,7 @@ func TestManyForkedAtOnce(t *testing.T) {
 func TestAParentThatDies(t *testing.T) {
 	l := open(t)
 	for _, how := range []string{"killed", "asked"} {
-		parent, pid := parentOf(t, l)
+		parent, pid := startParent(t, l)
 		p := fork(t, l, parent, "run", hidden("")+"read x <&3; exit 4")
 		left := p.pids(1)[0]
 		if how == "killed" {
@@ -272,7 +272,7 @@ func TestAParentThatDies(t *testing.T) {
 func TestAParentThatDiesTogetherWithItsChild(t *testing.T) {
 	l := open(t)
 	for range 20 {
-		parent, pid := parentOf(t, l)
+		parent, pid := startParent(t, l)
 		go func() {
 			for alive(t, pid) {
 				time.Sleep(time.Millisecond)
@@ -297,7 +297,7 @@ func TestAParentThatDiesTogetherWithItsChild(t *testing.T) {
 func TestAParentThatHangs(t *testing.T) {
 	t.Setenv("LOCAL_TEST_PATIENCE", "2s")
 	l := open(t)
-	parent, pid := parentOf(t, l)
+	parent, pid := startParent(t, l)
 	p := fork(t, l, parent, "run", "trap '' TERM; echo up; read x <&3")
 	p.line()
 	unix.Kill(pid, unix.SIGSTOP)
@@ -308,7 +308,7 @@ func TestAParentThatHangs(t *testing.T) {
 	if _, exit := parent.end(); exit.Signal != unix.SIGKILL {
 		t.Errorf("%+v", exit)
 	}
-	parent, pid = parentOf(t, l)
+	parent, pid = startParent(t, l)
 	unix.Kill(pid, unix.SIGSTOP)
 	_, err := l.Start(pipeline.Command{ID: "run", Of: parent.Process, Env: []string{"LOCAL_TEST_SCRIPT=exit 3"}})
 	if err == nil || err.Error() != parentEnded {
@@ -327,7 +327,7 @@ func TestForkedProcessesLeakNothing(t *testing.T) {
 		return len(list)
 	}
 	cycle := func() {
-		parent, _ := parentOf(t, l)
+		parent, _ := startParent(t, l)
 		for range 10 {
 			fork(t, l, parent, "run", "exit 0").end()
 		}
@@ -352,7 +352,7 @@ func TestForkedProcessesLeakNothing(t *testing.T) {
 func TestNothingForkedOutlivesTheGuardian(t *testing.T) {
 	l := open(t)
 	for range 5 {
-		parent, pid := parentOf(t, l)
+		parent, pid := startParent(t, l)
 		pids := []int{pid}
 		all := []*started{parent}
 		for i := range 8 {
@@ -360,10 +360,7 @@ func TestNothingForkedOutlivesTheGuardian(t *testing.T) {
 			pids = append(pids, p.pids(2)...)
 			all = append(all, p)
 		}
-		l.mu.Lock()
-		guardian := l.guardian.Process
-		l.mu.Unlock()
-		guardian.Kill()
+		killGuardian(l)
 		for _, p := range all {
 			<-p.Done()
 		}

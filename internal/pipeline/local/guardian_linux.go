@@ -51,13 +51,6 @@ func ended() (pid int, collect func() syscall.WaitStatus, err error) {
 	}, nil
 }
 
-// hasEnded reports whether a child has ended, and may have been collected.
-func hasEnded(pid int) bool {
-	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	return err != nil || info.Signo != 0
-}
-
 // orphans returns the children of this process other than known. The kernel gives orphans to the first thread of their
 // new parent; those that were started by another thread are known.
 func orphans(known map[int]child) []int {

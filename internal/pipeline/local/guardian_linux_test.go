@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -194,16 +195,19 @@ func TestNothingOutlivesAPipelineThatIsKilled(t *testing.T) {
 	}
 }
 
+func killGuardian(l *Local) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guardian.Process.Kill()
+}
+
 func TestTheLossOfTheGuardianIsSaid(t *testing.T) {
 	l := open(t)
 	for range 3 {
 		p := shell(t, l, "run", "echo $$; exec sleep 1000000")
 		q := shell(t, l, "another", "echo $$; exec sleep 1000000")
 		pids := append(p.pids(1), q.pids(1)...)
-		l.mu.Lock()
-		guardian := l.guardian.Process
-		l.mu.Unlock()
-		guardian.Kill()
+		killGuardian(l)
 		for _, s := range []*started{p, q} {
 			if _, exit := s.end(); exit.Err == nil || exit.OK() || exit.String() != exit.Err.Error() {
 				t.Errorf("%+v", exit)
@@ -216,6 +220,20 @@ func TestTheLossOfTheGuardianIsSaid(t *testing.T) {
 		}
 		if _, exit := shell(t, l, "run", "exit 3").end(); exit.Code != 3 || exit.Err != nil {
 			t.Errorf("the next: %+v", exit)
+		}
+	}
+}
+
+// What is to start when the guardian has just been killed needs another one.
+func TestStartsWhileTheGuardianIsLost(t *testing.T) {
+	l := open(t)
+	for i := range 100 {
+		shell(t, l, "run", "exit 0").end() // it is up
+		killGuardian(l)
+		time.Sleep(time.Duration(i) * 20 * time.Microsecond)
+		p := shell(t, l, "run", "exit 3")
+		if _, exit := p.end(); exit.Code != 3 && (exit.Err == nil || !strings.Contains(exit.Err.Error(), "guardian")) {
+			t.Errorf("%+v", exit)
 		}
 	}
 }

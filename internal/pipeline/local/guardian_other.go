@@ -33,7 +33,6 @@ func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true
 
 func orphans(map[int]child) []int        { return nil }
 func runOf(int) (run string, known bool) { return "", true }
-func hasEnded(int) bool                  { return false }
 func oomKills() int                      { return 0 }
 
 // ended waits until a child has ended, and returns it, with its status.

@@ -134,6 +134,13 @@ func guarded(pid int, parents map[int]int, guardians map[int]bool) bool {
 	return false
 }
 
+// parentOf returns the parent of a process, or 0 when there is no such process.
+func parentOf(pid int) int {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, parent, _ := parseStat(stat)
+	return parent
+}
+
 // parseStat takes name, parent and state from a /proc/<pid>/stat. The name stands in brackets and may hold some.
 func parseStat(stat []byte) (name string, parent int, state string) {
 	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')

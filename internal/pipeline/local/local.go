@@ -64,6 +64,7 @@ func (l *Local) Close() error {
 	l.mu.Lock()
 	guardian, conn, ended := l.guardian, l.conn, l.ended
 	l.mu.Unlock()
+	defer killRuns() // a last time
 	if guardian == nil {
 		return nil
 	}
@@ -142,16 +143,21 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.guardian = nil
-	// Whatever a run has started comes here, what was forked only when the process that has forked it is dead.
+	killRuns()
+	for id, p := range l.running {
+		delete(l.running, id)
+		p.end(pipeline.Exit{Err: errors.New("the guardian process that watches over it has been killed")})
+	}
+}
+
+// killRuns kills what a guardian that was killed has left: all that runs have started comes to this process then, what was
+// forked only when the process that has forked it is dead.
+func killRuns() {
 	own := os.Getenv(wire.EnvRun) // if a model has called this program
 	killOrphans(nil, func(pid int) (mine, known bool) {
 		run, known := runOf(pid)
 		return run != "" && run != own, known
 	})
-	for id, p := range l.running {
-		delete(l.running, id)
-		p.end(pipeline.Exit{Err: errors.New("the guardian process that watches over it has been killed")})
-	}
 }
 
 // Start implements pipeline.Executor.
@@ -189,7 +195,7 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 		if after, ok := c.After.(*process); ok {
 			r.After = after.id
 		}
-		err = l.send(p, r, theirs...)
+		err = l.launch(p, r, theirs)
 	}
 	closeAll(theirs)
 	if err == nil && c.Of != nil {
@@ -200,9 +206,6 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 		}
 	}
 	if err != nil {
-		l.mu.Lock()
-		delete(l.running, p.id)
-		l.mu.Unlock()
 		p.close()
 		if c.Of != nil {
 			return nil, err
@@ -212,22 +215,45 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 	return p, nil
 }
 
-// send sends r about p to the guardian, p's number in it, and starts a guardian if there is none.
-func (l *Local) send(p *process, r request, fds ...int) error {
+// launch has p started as r says. A guardian that has just been killed is replaced.
+func (l *Local) launch(p *process, r request, fds []int) error {
+	ended, err := l.ask(p, r, fds)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+		<-ended
+		_, err = l.ask(p, r, fds)
+	}
+	return err
+}
+
+// ask asks the guardian to start p, and starts a guardian if there is none. It returns what is closed when that has ended.
+func (l *Local) ask(p *process, r request, fds []int) (ended chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.Op == opStart || r.Op == opFork {
-		if l.guardian == nil {
-			if err := l.startGuardian(); err != nil {
-				return err
-			}
+	if l.guardian == nil {
+		if err := l.startGuardian(); err != nil {
+			return nil, err
 		}
-		l.nextID++
-		p.id = l.nextID
-		l.running[p.id] = p
-	} else if l.running[p.id] != p {
-		return nil
 	}
+	l.nextID++
+	p.id = l.nextID
+	l.running[p.id] = p
+	if err = l.send(p, r, fds); err != nil {
+		delete(l.running, p.id)
+	}
+	return l.ended, err
+}
+
+// tell tells the guardian to do something to p, unless that has ended.
+func (l *Local) tell(p *process, op string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running[p.id] == p {
+		l.send(p, request{Op: op}, nil) // an error is the loss of the guardian, which ends p
+	}
+}
+
+// send sends r to the guardian, with the number of p in it. The caller holds l.mu.
+func (l *Local) send(p *process, r request, fds []int) error {
 	r.ID = p.id
 	message, err := json.Marshal(r)
 	if err != nil {
@@ -280,9 +306,8 @@ func (p *process) Stdout() io.Reader        { return &pipe{p.stdout, maxPipe} }
 func (p *process) Stderr() io.Reader        { return &pipe{p.stderr, maxPipe} }
 func (p *process) Done() <-chan struct{}    { return p.done }
 
-// An error in these two is the loss of the guardian, which ends the process.
-func (p *process) Stop() { p.local.send(p, request{Op: opStop}) }
-func (p *process) Kill() { p.local.send(p, request{Op: opKill}) }
+func (p *process) Stop() { p.local.tell(p, opStop) }
+func (p *process) Kill() { p.local.tell(p, opKill) }
 
 func (p *process) Wait() pipeline.Exit {
 	wake := time.NewTicker(time.Second)
