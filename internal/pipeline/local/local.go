@@ -218,14 +218,15 @@ func (l *Local) Start(c pipeline.Command) (pipeline.Process, error) {
 // launch has p started as r says. A guardian that has just been killed is replaced.
 func (l *Local) launch(p *process, r request, fds []int) error {
 	ended, err := l.ask(p, r, fds)
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+	if ended != nil && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)) {
 		<-ended
 		_, err = l.ask(p, r, fds)
 	}
 	return err
 }
 
-// ask asks the guardian to start p, and starts a guardian if there is none. It returns what is closed when that has ended.
+// ask asks the guardian to start p, and starts a guardian if there is none. It returns what is closed when that has ended, or
+// nil if none could be started.
 func (l *Local) ask(p *process, r request, fds []int) (ended chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
