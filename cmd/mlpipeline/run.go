@@ -136,7 +136,7 @@ func collectLate() {
 	runtime.AddCleanup(first, func(percent int) {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(math.MaxInt64)
-	}, 50)
+	}, 30)
 }
 
 // endPatience is how long the end of processes is waited for whose pipeline was killed.
