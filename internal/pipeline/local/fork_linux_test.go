@@ -81,9 +81,7 @@ func beParent() error {
 			if err := cmd.Start(); err != nil {
 				return err
 			}
-			var info unix.Siginfo
-			for unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
-			}
+			awaitEnd(cmd)
 			unix.Send(5, fmt.Appendf(nil, "forked %s %d", fields[0], cmd.Process.Pid), 0)
 			return nil
 		case "refuse":
@@ -101,9 +99,7 @@ func beParent() error {
 			mu.Unlock()
 			unix.Send(5, fmt.Appendf(nil, "forked %s %d", fields[0], cmd.Process.Pid), 0)
 			go func() {
-				var info unix.Siginfo
-				for unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
-				}
+				awaitEnd(cmd)
 				stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 				fields := strings.Fields(string(stat))
 				var status int
@@ -114,6 +110,13 @@ func beParent() error {
 		for _, f := range files {
 			f.Close()
 		}
+	}
+}
+
+// awaitEnd waits until cmd has ended, and does not collect it.
+func awaitEnd(cmd *exec.Cmd) {
+	var info unix.Siginfo
+	for unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }
 

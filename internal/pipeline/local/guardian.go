@@ -291,25 +291,20 @@ func (g *guardian) killLeftOver(runID string) {
 			owners++
 		}
 	}
-	killOrphans(g.children, func(pid int) (mine, known bool) {
-		if owners == 0 {
-			return true, true
-		}
-		run, known := runOf(pid)
-		return run == runID, known
-	})
+	killOrphans(g.children, func(run string) bool { return owners == 0 || run == runID })
 }
 
-// killOrphans kills the children of this process other than known for which mine is true. Each that dies may leave more.
-func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
+// killOrphans kills the children of this process, other than known, of runs for which mine is true; those of none are of "". Each
+// that dies may leave more.
+func killOrphans(known map[int]child, mine func(run string) bool) {
 	seen, killed := map[int]bool{}, map[int]bool{}
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		found := false
 		for _, pid := range orphans(known) {
-			kill, known := mine(pid)
-			known = known && seen[pid] // what one has left that has just died may not be in this list
+			run, sure := runOf(pid)
+			sure = sure && seen[pid] // what one has left that has just died may not be in this list
 			seen[pid] = true
-			if kill || killed[pid] {
+			if mine(run) || killed[pid] {
 				if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
 					continue // it is another user's, by sudo for instance
 				}
@@ -320,7 +315,7 @@ func killOrphans(known map[int]child, mine func(pid int) (mine, known bool)) {
 			if killed[pid] {
 				syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 			}
-			found = found || killed[pid] || !known
+			found = found || killed[pid] || !sure
 		}
 		if !found {
 			return

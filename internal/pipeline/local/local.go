@@ -154,10 +154,7 @@ func (l *Local) read(guardian *exec.Cmd, conn *net.UnixConn, ended chan struct{}
 // forked only when the process that has forked it is dead.
 func killRuns() {
 	own := os.Getenv(wire.EnvRun) // if a model has called this program
-	killOrphans(nil, func(pid int) (mine, known bool) {
-		run, known := runOf(pid)
-		return run != "" && run != own, known
-	})
+	killOrphans(nil, func(run string) bool { return run != "" && run != own })
 }
 
 // Start implements pipeline.Executor.
